@@ -1,0 +1,251 @@
+-- 000001: the whole data model. Until it is committed it starts from nothing each time.
+create extension if not exists timescaledb;
+
+drop schema if exists alert_metrics cascade;
+drop schema if exists analytics cascade;
+drop schema if exists internal cascade;
+
+create schema analytics;
+create schema internal;
+create schema alert_metrics;
+
+comment on schema analytics is 'StackLens: events, metrics and alerts of services.';
+comment on schema internal is 'What analytics is made of; nothing here is for clients.';
+comment on schema alert_metrics is
+  'The metrics that alert rules can name. Add one by creating a function here: '
+  '<name>(lookback interval) returns table (service text, value double precision).';
+
+--
+-- Types
+--
+
+create type analytics.event_level as enum ('debug', 'info', 'warning', 'error', 'critical');
+comment on type analytics.event_level is 'Severity of an event; error and critical count as failed.';
+
+create type analytics.resolution as enum ('one_minute', 'five_minutes', 'one_hour');
+comment on type analytics.resolution is 'Width of the buckets that metrics are given in.';
+
+create type analytics.health as enum ('healthy', 'warning', 'critical');
+comment on type analytics.health is
+  'Health of a service over the last minute: critical when error_rate > 20 %, warning when error_rate > 5 % or latency_p99 > 500 ms.';
+
+create type analytics.alert_severity as enum ('info', 'warning', 'critical');
+comment on type analytics.alert_severity is 'How urgent an alert is.';
+
+create type analytics.alert_status as enum ('pending', 'active', 'acknowledged', 'resolved');
+comment on type analytics.alert_status is
+  'pending: breaching, but not for long enough; active: firing; acknowledged: firing, and somebody looks at it; resolved: over.';
+
+create type analytics.no_data_policy as enum ('keep', 'ok', 'alert');
+comment on type analytics.no_data_policy is
+  'What an alert does when its metric has no value: keep its state, take it as clean, or take it as breaching.';
+
+--
+-- Lifecycle
+--
+
+create table analytics.retention (
+  tier text primary key check (tier in ('raw', '10s', '1min', '5min', '1hour', 'alerts', 'rejected_events')),
+  keep interval not null check (keep > interval '0'),
+  compress_after interval check (compress_after > interval '0'),
+  updated_at timestamptz not null default now()
+);
+comment on table analytics.retention is
+  'How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.';
+comment on column analytics.retention.tier is 'raw events, the four roll-up levels, resolved alerts, rejected events.';
+comment on column analytics.retention.keep is 'Age at which rows are dropped; for raw also the oldest event that is accepted.';
+comment on column analytics.retention.compress_after is 'Age at which rows move to the columnstore; NULL: never.';
+
+--
+-- Events
+--
+
+create table analytics.events (
+  time timestamptz not null,
+  ingested_at timestamptz not null default now(),
+  service text not null,
+  endpoint text,
+  level analytics.event_level not null,
+  status_code smallint,
+  latency_ms double precision,
+  error_message text,
+  error_count integer not null default 0,
+  request_id text,
+  user_id text,
+  source_ip inet,
+  geo_country text,
+  user_subscription_tier text,
+  business_risk_score double precision,
+  trace_id text,
+  span_id text,
+  attributes jsonb
+);
+select create_hypertable('analytics.events', by_range('time', interval '1 hour'));
+
+comment on table analytics.events is 'Request and log events as the services sent them, one row each.';
+comment on column analytics.events.time is 'When it happened, by the clock of the service.';
+comment on column analytics.events.ingested_at is 'When the transaction that stored it began.';
+comment on column analytics.events.endpoint is 'Route or operation.';
+comment on column analytics.events.status_code is 'HTTP status, 100..599.';
+comment on column analytics.events.latency_ms is 'Duration in milliseconds, >= 0; NULL for what has none.';
+comment on column analytics.events.error_message is 'At most 8 KiB.';
+comment on column analytics.events.error_count is 'Errors that the service counted within this event.';
+comment on column analytics.events.business_risk_score is '0..1; above 0.7 is high risk.';
+comment on column analytics.events.attributes is 'Every field of the event that has no column; NULL when there is none.';
+
+create table analytics.services (
+  service text primary key,
+  first_seen timestamptz not null,
+  last_seen timestamptz not null
+);
+comment on table analytics.services is 'Every service that has sent an event within the longest retention.';
+comment on column analytics.services.first_seen is 'Time of the first event received.';
+comment on column analytics.services.last_seen is 'Time of the newest event received, kept to within 10 s.';
+
+create table analytics.rejected_events (
+  id bigint generated always as identity primary key,
+  received_at timestamptz not null default now(),
+  topic text not null,
+  partition integer not null,
+  "offset" bigint not null,
+  reason text not null,
+  detail text not null,
+  payload text,
+  unique (topic, partition, "offset")
+);
+create index on analytics.rejected_events (received_at);
+comment on table analytics.rejected_events is 'Messages that are not events by the contract, with what is wrong about them.';
+comment on column analytics.rejected_events.reason is
+  'Code of the broken rule, such as invalid_json, missing_field, invalid_field, too_late, too_early.';
+comment on column analytics.rejected_events.detail is 'The broken rule in words, with the field and its value.';
+comment on column analytics.rejected_events.payload is
+  'The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. NULL for a message without a value.';
+
+create table internal.ingest_offsets (
+  topic text not null,
+  partition integer not null,
+  next_offset bigint not null,
+  updated_at timestamptz not null default now(),
+  primary key (topic, partition)
+);
+comment on table internal.ingest_offsets is
+  'The next Kafka offset to store of each partition. It moves in the transaction that stores the events, so that each is stored once.';
+
+create table internal.late_buckets (
+  bucket timestamptz primary key
+);
+comment on table internal.late_buckets is
+  'Minutes that got events below the watermark of the roll-up, and wait for their refresh.';
+
+--
+-- Roll-ups: continuous aggregates that hold additive state only, each level made from the one below
+--
+
+--!include functions/internal/latency_histogram_axis.sql
+--!include functions/internal/histogram_add.sql
+--!include functions/internal/histogram_sum.sql
+--!include functions/internal/histogram_percentiles.sql
+--!include functions/internal/sketch_cell.sql
+--!include functions/internal/sketch.sql
+--!include functions/internal/exponential_integral.sql
+--!include functions/internal/sketch_estimate.sql
+
+create materialized view internal.metrics_10s_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '6 hours') as
+select
+  time_bucket(interval '10 seconds', time) as bucket,
+  service,
+  count(*) as total_requests,
+  count(*) filter (where level >= 'error') as failed_requests,
+  count(latency_ms) as latency_count,
+  sum(latency_ms) as latency_sum,
+  min(latency_ms) as latency_min,
+  max(latency_ms) as latency_max,
+  histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
+    as latency_histogram,
+  internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
+  internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
+  count(business_risk_score) as risk_count,
+  sum(business_risk_score) as risk_sum,
+  count(*) filter (where business_risk_score > 0.7) as high_risk_count
+from analytics.events
+group by 1, 2
+with no data;
+
+create materialized view internal.metrics_1min_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '12 hours') as
+select
+  time_bucket(interval '1 minute', bucket) as bucket,
+  service,
+  sum(total_requests)::bigint as total_requests,
+  sum(failed_requests)::bigint as failed_requests,
+  sum(latency_count)::bigint as latency_count,
+  sum(latency_sum) as latency_sum,
+  min(latency_min) as latency_min,
+  max(latency_max) as latency_max,
+  internal.histogram_sum(latency_histogram) as latency_histogram,
+  internal.histogram_percentiles(
+    internal.histogram_sum(latency_histogram), min(latency_min), max(latency_max), array[0.5, 0.95, 0.99]
+  ) as latency_percentiles,
+  bit_or(users) as users,
+  bit_or(ips) as ips,
+  internal.sketch_estimate(bit_or(users)) as unique_users,
+  internal.sketch_estimate(bit_or(ips)) as unique_ips,
+  sum(risk_count)::bigint as risk_count,
+  sum(risk_sum) as risk_sum,
+  sum(high_risk_count)::bigint as high_risk_count
+from internal.metrics_10s_v1
+group by 1, 2
+with no data;
+
+create materialized view internal.metrics_5min_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '1 day') as
+select
+  time_bucket(interval '5 minutes', bucket) as bucket,
+  service,
+  sum(total_requests)::bigint as total_requests,
+  sum(failed_requests)::bigint as failed_requests,
+  sum(latency_count)::bigint as latency_count,
+  sum(latency_sum) as latency_sum,
+  min(latency_min) as latency_min,
+  max(latency_max) as latency_max,
+  internal.histogram_sum(latency_histogram) as latency_histogram,
+  internal.histogram_percentiles(
+    internal.histogram_sum(latency_histogram), min(latency_min), max(latency_max), array[0.5, 0.95, 0.99]
+  ) as latency_percentiles,
+  bit_or(users) as users,
+  bit_or(ips) as ips,
+  internal.sketch_estimate(bit_or(users)) as unique_users,
+  internal.sketch_estimate(bit_or(ips)) as unique_ips,
+  sum(risk_count)::bigint as risk_count,
+  sum(risk_sum) as risk_sum,
+  sum(high_risk_count)::bigint as high_risk_count
+from internal.metrics_1min_v1
+group by 1, 2
+with no data;
+
+create materialized view internal.metrics_1hour_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '7 days') as
+select
+  time_bucket(interval '1 hour', bucket) as bucket,
+  service,
+  sum(total_requests)::bigint as total_requests,
+  sum(failed_requests)::bigint as failed_requests,
+  sum(latency_count)::bigint as latency_count,
+  sum(latency_sum) as latency_sum,
+  min(latency_min) as latency_min,
+  max(latency_max) as latency_max,
+  internal.histogram_sum(latency_histogram) as latency_histogram,
+  internal.histogram_percentiles(
+    internal.histogram_sum(latency_histogram), min(latency_min), max(latency_max), array[0.5, 0.95, 0.99]
+  ) as latency_percentiles,
+  bit_or(users) as users,
+  bit_or(ips) as ips,
+  internal.sketch_estimate(bit_or(users)) as unique_users,
+  internal.sketch_estimate(bit_or(ips)) as unique_ips,
+  sum(risk_count)::bigint as risk_count,
+  sum(risk_sum) as risk_sum,
+  sum(high_risk_count)::bigint as high_risk_count
+from internal.metrics_5min_v1
+group by 1, 2
+with no data;
