@@ -131,11 +131,13 @@ create table internal.ingest_offsets (
 comment on table internal.ingest_offsets is
   'The next Kafka offset to store of each partition. It moves in the transaction that stores the events, so that each is stored once.';
 
-create table internal.late_buckets (
-  bucket timestamptz primary key
+create table internal.late_minutes (
+  id bigint generated always as identity primary key,
+  minute timestamptz not null
 );
-comment on table internal.late_buckets is
-  'Minutes that got events below the watermark of the roll-up, and wait for their refresh.';
+comment on table internal.late_minutes is
+  'Minutes that got events older than the roll-ups look back by themselves, waiting for their refresh. Rows are only inserted and '
+  'deleted, never updated, so that ingesters do not wait for each other.';
 
 --
 -- Roll-ups: continuous aggregates that hold additive state only, each level made from the one below
@@ -144,6 +146,7 @@ comment on table internal.late_buckets is
 --!include functions/internal/latency_histogram_axis.sql
 --!include functions/internal/histogram_add.sql
 --!include functions/internal/histogram_sum.sql
+--!include functions/internal/histogram_bin_middle.sql
 --!include functions/internal/histogram_percentiles.sql
 --!include functions/internal/sketch_cell.sql
 --!include functions/internal/sketch.sql
@@ -249,3 +252,87 @@ select
 from internal.metrics_5min_v1
 group by 1, 2
 with no data;
+
+create materialized view internal.endpoint_metrics_1min_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '12 hours') as
+select
+  time_bucket(interval '1 minute', time) as bucket,
+  service,
+  endpoint,
+  count(*) as total_requests,
+  count(*) filter (where level >= 'error') as failed_requests,
+  count(latency_ms) as latency_count,
+  sum(latency_ms) as latency_sum,
+  min(latency_ms) as latency_min,
+  max(latency_ms) as latency_max,
+  histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
+    as latency_histogram,
+  internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
+  internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
+  count(business_risk_score) as risk_count,
+  sum(business_risk_score) as risk_sum,
+  count(*) filter (where business_risk_score > 0.7) as high_risk_count
+from analytics.events
+where endpoint is not null
+group by 1, 2, 3
+with no data;
+
+create materialized view internal.endpoint_metrics_5min_v1
+with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '1 day') as
+select
+  time_bucket(interval '5 minutes', bucket) as bucket,
+  service,
+  endpoint,
+  sum(total_requests)::bigint as total_requests,
+  sum(failed_requests)::bigint as failed_requests,
+  sum(latency_count)::bigint as latency_count,
+  sum(latency_sum) as latency_sum,
+  min(latency_min) as latency_min,
+  max(latency_max) as latency_max,
+  internal.histogram_sum(latency_histogram) as latency_histogram,
+  internal.histogram_percentiles(
+    internal.histogram_sum(latency_histogram), min(latency_min), max(latency_max), array[0.5, 0.95, 0.99]
+  ) as latency_percentiles,
+  bit_or(users) as users,
+  bit_or(ips) as ips,
+  internal.sketch_estimate(bit_or(users)) as unique_users,
+  internal.sketch_estimate(bit_or(ips)) as unique_ips,
+  sum(risk_count)::bigint as risk_count,
+  sum(risk_sum) as risk_sum,
+  sum(high_risk_count)::bigint as high_risk_count
+from internal.endpoint_metrics_1min_v1
+group by 1, 2, 3
+with no data;
+
+create table internal.rollups (
+  name text primary key,
+  relation regclass not null,
+  source regclass not null,
+  width interval not null,
+  lookback interval not null,
+  place integer not null unique,
+  refreshed_until timestamptz
+);
+comment on table internal.rollups is
+  'The continuous aggregates in the order of their refresh, and how far each is materialized.';
+comment on column internal.rollups.source is 'What it is made from: the events, or another roll-up.';
+comment on column internal.rollups.width is 'Width of a bucket.';
+comment on column internal.rollups.lookback is
+  'How far behind the newest closed bucket each refresh looks for changes by itself; older ones come through late_minutes.';
+comment on column internal.rollups.refreshed_until is
+  'End of the newest closed bucket that was materialized; NULL before the first refresh.';
+
+insert into internal.rollups (place, name, relation, source, width, lookback) values
+  (1, '10s', 'internal.metrics_10s_v1', 'analytics.events', '10 s', '2 min'),
+  (2, '1min', 'internal.metrics_1min_v1', 'internal.metrics_10s_v1', '1 min', '5 min'),
+  (3, '5min', 'internal.metrics_5min_v1', 'internal.metrics_1min_v1', '5 min', '20 min'),
+  (4, '1hour', 'internal.metrics_1hour_v1', 'internal.metrics_5min_v1', '1 hour', '3 hours'),
+  (5, 'endpoint_1min', 'internal.endpoint_metrics_1min_v1', 'analytics.events', '1 min', '5 min'),
+  (6, 'endpoint_5min', 'internal.endpoint_metrics_5min_v1', 'internal.endpoint_metrics_1min_v1', '5 min', '20 min');
+
+--!include functions/internal/stored_since.sql
+--!include functions/internal/refresh_rollups.sql
+--!include functions/internal/error_rate.sql
+--!include functions/internal/event_rows.sql
+--!include functions/internal/window_rows.sql
+--!include functions/internal/window_metrics.sql

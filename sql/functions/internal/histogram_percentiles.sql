@@ -19,13 +19,7 @@ begin atomic
     select max(up_to) as count from bins
   )
   select array_agg(
-    case
-      when bin is null then null
-      when bin = 1 then smallest
-      when bin = 402 then largest
-      -- the geometric middle of the bin; element 1 is below 0.1 ms, element 402 is 10 min and above
-      else least(greatest(exp(ln(0.1::double precision) + (bin - 1.5) * ln(6e6::double precision) / 400), smallest), largest)
-    end
+    internal.histogram_bin_middle(bin, smallest, largest)
     order by ordinality
   )
   from unnest(fractions) with ordinality as wanted (fraction, ordinality)
