@@ -29,6 +29,28 @@ create type analytics.health as enum ('healthy', 'warning', 'critical');
 comment on type analytics.health is
   'Health of a service over the last minute: critical when error_rate > 20 %, warning when error_rate > 5 % or latency_p99 > 500 ms.';
 
+create type analytics.service_level as (
+  service text,
+  total_requests bigint,
+  failed_requests bigint,
+  availability double precision,
+  objective double precision,
+  met boolean,
+  error_budget double precision,
+  error_budget_remaining double precision,
+  latency_p99 double precision
+);
+comment on type analytics.service_level is 'How a service kept its objective over a period.';
+comment on column analytics.service_level.service is 'Name of the service.';
+comment on column analytics.service_level.total_requests is 'Events in the period.';
+comment on column analytics.service_level.failed_requests is 'Events with level error or critical.';
+comment on column analytics.service_level.availability is '100 * (1 - failed / total), in percent, from sums over the period.';
+comment on column analytics.service_level.objective is 'The availability aimed at, in percent.';
+comment on column analytics.service_level.met is 'Whether availability is at least the objective.';
+comment on column analytics.service_level.error_budget is 'Failed requests that the objective allows for the requests of the period.';
+comment on column analytics.service_level.error_budget_remaining is 'What is left of the error budget, in requests; negative when overspent.';
+comment on column analytics.service_level.latency_p99 is '99th percentile of the latency in ms, within 2 %.';
+
 create type analytics.alert_severity as enum ('info', 'warning', 'critical');
 comment on type analytics.alert_severity is 'How urgent an alert is.';
 
@@ -47,14 +69,14 @@ comment on type analytics.no_data_policy is
 create table analytics.retention (
   tier text primary key check (tier in ('raw', '10s', '1min', '5min', '1hour', 'alerts', 'rejected_events')),
   keep interval not null check (keep > interval '0'),
-  compress_after interval check (compress_after > interval '0'),
+  compress_after interval check (compress_after is null or (compress_after > interval '0' and tier = 'raw')),
   updated_at timestamptz not null default now()
 );
 comment on table analytics.retention is
   'How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.';
 comment on column analytics.retention.tier is 'raw events, the four roll-up levels, resolved alerts, rejected events.';
 comment on column analytics.retention.keep is 'Age at which rows are dropped; for raw also the oldest event that is accepted.';
-comment on column analytics.retention.compress_after is 'Age at which rows move to the columnstore; NULL: never.';
+comment on column analytics.retention.compress_after is 'Age at which raw events move to the columnstore; NULL: never, as for the other tiers.';
 
 --
 -- Events
@@ -336,3 +358,55 @@ insert into internal.rollups (place, name, relation, source, width, lookback) va
 --!include functions/internal/event_rows.sql
 --!include functions/internal/window_rows.sql
 --!include functions/internal/window_metrics.sql
+
+--
+-- Lifecycle: the policies follow analytics.retention
+--
+
+alter table analytics.events set (
+  timescaledb.enable_columnstore = true,
+  timescaledb.segmentby = 'service',
+  timescaledb.orderby = 'time desc'
+);
+
+--!include functions/internal/apply_retention.sql
+
+create trigger apply_retention
+after insert or update or delete on analytics.retention
+for each statement execute function internal.apply_retention();
+
+--!include functions/internal/touch_updated_at.sql
+
+create trigger touch_updated_at
+before update on analytics.retention
+for each row execute function internal.touch_updated_at();
+
+insert into analytics.retention (tier, keep, compress_after) values
+  ('raw', '1 day', '2 hours'),
+  ('10s', '2 days', null),
+  ('1min', '3 days', null),
+  ('5min', '7 days', null),
+  ('1hour', '30 days', null),
+  ('alerts', '30 days', null),
+  ('rejected_events', '30 days', null);
+
+-- A safety net: the worker refreshes each second, the database itself each minute should the worker be down.
+select add_job('internal.refresh_rollups', interval '1 minute');
+
+--
+-- What people read
+--
+
+--!include views/metrics_1min.sql
+--!include views/metrics_5min.sql
+--!include views/metrics_1hour.sql
+--!include views/endpoint_metrics_5min.sql
+--!include functions/internal/health.sql
+--!include views/service_health.sql
+--!include views/performance_trend.sql
+--!include views/top_error_services.sql
+--!include views/slowest_services.sql
+--!include views/high_risk_events.sql
+--!include functions/analytics/metrics.sql
+--!include functions/analytics/service_summary.sql
+--!include functions/analytics/sla.sql

@@ -1,0 +1,43 @@
+-- From sums over the period, never from an average of ratios.
+create or replace function analytics.sla(
+  service text default null,
+  period interval default interval '24 hours',
+  objective double precision default 99.9
+)
+returns setof analytics.service_level
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if objective is null or not objective between 0 and 100 then
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = format('sla: the objective is %s, but must be a percentage from 0 to 100', coalesce(objective::text, 'NULL'));
+  end if;
+  if period is null or period <= interval '0' then
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = format('sla: the period is %s, but must be longer than zero', coalesce(period::text, 'NULL'));
+  end if;
+  return query
+    select
+      m.service,
+      m.total_requests,
+      m.failed_requests,
+      100 - m.error_rate,
+      objective,
+      100 - m.error_rate >= objective,
+      m.total_requests * (100 - objective) / 100,
+      m.total_requests * (100 - objective) / 100 - m.failed_requests,
+      m.latency_p99
+    from internal.window_metrics(now() - period, now()) as m
+    where sla.service is null or m.service = sla.service
+    order by m.service;
+end;
+$$;
+
+comment on function analytics.sla(text, interval, double precision) is
+  'Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the '
+  'objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, '
+  'negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.';
