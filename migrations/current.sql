@@ -147,11 +147,18 @@ create table internal.ingest_offsets (
   topic text not null,
   partition integer not null,
   next_offset bigint not null,
+  log_end_offset bigint,
   updated_at timestamptz not null default now(),
+  checked_at timestamptz not null default now(),
   primary key (topic, partition)
 );
 comment on table internal.ingest_offsets is
   'The next Kafka offset to store of each partition. It moves in the transaction that stores the events, so that each is stored once.';
+comment on column internal.ingest_offsets.log_end_offset is
+  'Offset after the last message in Kafka when an ingester last looked; minus next_offset it is the lag in messages.';
+comment on column internal.ingest_offsets.updated_at is 'When next_offset last moved.';
+comment on column internal.ingest_offsets.checked_at is
+  'When an ingester last looked at the log of the partition: every 5 s while one runs.';
 
 create table internal.late_minutes (
   id bigint generated always as identity primary key,
@@ -358,6 +365,14 @@ insert into internal.rollups (place, name, relation, source, width, lookback) va
 --!include functions/internal/event_rows.sql
 --!include functions/internal/window_rows.sql
 --!include functions/internal/window_metrics.sql
+
+--
+-- Ingest
+--
+
+--!include functions/internal/commit_batch.sql
+--!include functions/internal/claim_partitions.sql
+--!include functions/internal/report_log_ends.sql
 
 --
 -- Lifecycle: the policies follow analytics.retention
