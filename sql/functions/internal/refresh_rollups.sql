@@ -33,7 +33,7 @@ begin
       closed
     );
     update internal.rollups set refreshed_until = closed where name = rollup.name and refreshed_until is distinct from closed;
-    commit;
+    commit; -- only then does the next level learn what changed in this one
 
     continue when late_ids is null;
     range_width := greatest(rollup.width, interval '1 minute');
@@ -54,6 +54,7 @@ begin
       group by island
     loop
       call public.refresh_continuous_aggregate(rollup.relation, late.since, late.until);
+      commit;
     end loop;
   end loop;
 

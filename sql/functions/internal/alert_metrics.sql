@@ -1,0 +1,36 @@
+-- The one registry of what a rule can measure: the built-in metrics, and the functions of schema alert_metrics.
+create or replace function internal.alert_metrics()
+returns table (
+  name text,
+  builtin boolean,
+  usable boolean
+)
+language sql
+stable
+begin atomic
+  with builtin as (
+    select unnest(array[
+      'error_rate', 'error_count', 'total_requests', 'throughput', 'latency_p50', 'latency_p95', 'latency_p99',
+      'latency_mean', 'latency_max', 'avg_risk_score', 'high_risk_count', 'unique_users'
+    ]) as name
+  )
+  select builtin.name, true, true
+  from builtin
+  union all
+  select
+    custom.proname::text,
+    false,
+    bool_or(
+      custom.proretset
+      and custom.proallargtypes = array['interval'::regtype, 'text'::regtype, 'double precision'::regtype]::oid[]
+      and custom.proargmodes = '{i,t,t}'::"char"[]
+    )
+  from pg_proc as custom
+  where custom.pronamespace = 'alert_metrics'::regnamespace
+    and custom.proname not in (select builtin.name from builtin)
+  group by custom.proname;
+end;
+
+comment on function internal.alert_metrics() is
+  'The metrics that alert rules can name: built-in ones, and functions in schema alert_metrics; usable says that the function has '
+  'the form <name>(lookback interval) returns table (service text, value double precision). A built-in name cannot be taken over.';

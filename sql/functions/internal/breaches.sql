@@ -1,0 +1,21 @@
+-- The six operators of a rule.
+create or replace function internal.breaches(
+  value double precision,
+  operator text,
+  threshold double precision
+)
+returns boolean
+language sql
+immutable
+parallel safe
+return case operator
+  when '>' then value > threshold
+  when '>=' then value >= threshold
+  when '<' then value < threshold
+  when '<=' then value <= threshold
+  when '==' then value = threshold
+  when '!=' then value <> threshold
+end;
+
+comment on function internal.breaches(double precision, text, double precision) is
+  'Whether a value is on the alerting side of a threshold; NULL for no value.';

@@ -1,0 +1,86 @@
+-- Calls the metrics that users wrote. A failure is theirs alone: it is written to the rules that use the metric, and whoever
+-- evaluates goes on. A metric that runs into the statement_timeout of the caller rests for a minute, so that it delays the other
+-- alerts once a minute and not each time.
+create or replace function internal.custom_metric_samples(as_of timestamptz)
+returns setof internal.metric_sample
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  time_limit constant bigint := (select setting from pg_settings where name = 'statement_timeout'); -- ms, 0: none
+  out_of_time boolean := false;
+  used record;
+  samples internal.metric_sample[];
+  unnamed bigint;
+  repeated bigint;
+  failure text;
+begin
+  -- for functions that want the exact moment
+  perform set_config('stacklens.as_of', as_of::text, true);
+
+  for used in
+    select rules.metric, rules.lookback, rests.until > clock_timestamp() as resting
+    from analytics.alert_rules as rules
+    left join internal.alert_metric_rests as rests on rests.metric = rules.metric and rests.lookback = rules.lookback
+    where rules.enabled
+      and rules.metric not in (select name from internal.alert_metrics() where builtin)
+    group by rules.metric, rules.lookback, rests.until
+    order by rests.until nulls first, rules.metric, rules.lookback
+  loop
+    samples := null;
+    failure := case
+      when used.resting then format('it took longer than %s ms and rests for a minute', time_limit)
+      when out_of_time then 'another metric took all the time there was'
+    end;
+
+    if failure is null then
+      begin
+        execute format(
+          'select
+             array_agg(row(%L, $1, service, nullif(value, ''NaN''), null, true)::internal.metric_sample),
+             count(*) filter (where service is null),
+             count(service) - count(distinct service)
+           from alert_metrics.%I($1)',
+          used.metric, used.metric
+        )
+        into samples, unnamed, repeated
+        using used.lookback;
+
+        if unnamed > 0 then
+          failure := 'it returned a row without a service';
+        elsif repeated > 0 then
+          failure := 'it returned more than one row for a service';
+        end if;
+      exception
+        when query_canceled then
+          -- the timeout strikes once a statement; any other cancel is not the fault of the metric
+          if time_limit = 0 or clock_timestamp() < statement_timestamp() + time_limit * interval '1 ms' then
+            raise;
+          end if;
+          out_of_time := true;
+          failure := format('it took longer than %s ms and rests for a minute', time_limit);
+          insert into internal.alert_metric_rests (metric, lookback, until)
+          values (used.metric, used.lookback, clock_timestamp() + interval '1 minute')
+          on conflict (metric, lookback) do update set until = excluded.until;
+        when others then
+          failure := sqlerrm;
+      end;
+    end if;
+
+    if failure is null then
+      return query select * from unnest(samples);
+    end if;
+    update analytics.alert_rules as rules
+    set last_error = failure, failing_since = case when failure is not null then coalesce(rules.failing_since, as_of) end
+    where rules.enabled
+      and rules.metric = used.metric
+      and rules.lookback = used.lookback
+      and rules.last_error is distinct from failure;
+  end loop;
+end;
+$$;
+
+comment on function internal.custom_metric_samples(timestamptz) is
+  'Values of the metrics of schema alert_metrics that enabled rules use. A metric that fails is left out, and its rules get '
+  'last_error and failing_since.';

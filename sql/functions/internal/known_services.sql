@@ -1,0 +1,14 @@
+-- Which services a rule for * expects to hear from. Bounded, so that a service that was switched off does not alert for ever.
+create or replace function internal.known_services(as_of timestamptz)
+returns table (service text)
+language sql
+stable
+begin atomic
+  select services.service
+  from analytics.services
+  where services.first_seen <= as_of
+    and services.last_seen > as_of - interval '1 day';
+end;
+
+comment on function internal.known_services(timestamptz) is
+  'Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.';
