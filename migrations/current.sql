@@ -425,3 +425,281 @@ select add_job('internal.refresh_rollups', interval '1 minute');
 --!include functions/analytics/metrics.sql
 --!include functions/analytics/service_summary.sql
 --!include functions/analytics/sla.sql
+
+--
+-- Alerts
+--
+
+create type internal.metric_sample as (
+  metric text,
+  lookback interval,
+  service text,
+  value double precision,
+  requests bigint,
+  known boolean
+);
+comment on type internal.metric_sample is
+  'Value of a metric for a service over a lookback. requests is NULL where min_requests does not apply; known is false for a '
+  'service that only rules name.';
+
+create table analytics.alert_rules (
+  id text primary key,
+  name text not null,
+  description text not null default '',
+  service text not null default '*',
+  metric text not null,
+  operator text not null,
+  threshold double precision not null,
+  lookback interval not null,
+  pending_period interval not null default '0',
+  keep_firing_for interval not null default '0',
+  min_requests integer not null default 0,
+  on_no_data analytics.no_data_policy not null default 'keep',
+  severity analytics.alert_severity not null,
+  labels jsonb not null default '{}',
+  enabled boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  last_error text,
+  failing_since timestamptz,
+  constraint id_is_a_slug check (id ~ '^[a-z0-9]+([_-][a-z0-9]+)*$' and length(id) <= 100),
+  constraint name_has_1_to_255_characters check (length(name) between 1 and 255),
+  constraint service_has_1_to_255_characters check (length(service) between 1 and 255),
+  constraint operator_is_one_of_the_six check (operator in ('>', '>=', '<', '<=', '==', '!=')),
+  constraint threshold_is_finite check (threshold not in ('infinity', '-infinity', 'nan')),
+  constraint lookback_is_at_least_1_second check (lookback >= interval '1 second'),
+  constraint pending_period_is_not_negative check (pending_period >= interval '0'),
+  constraint keep_firing_for_is_not_negative check (keep_firing_for >= interval '0'),
+  constraint min_requests_is_not_negative check (min_requests >= 0),
+  constraint labels_are_an_object check (jsonb_typeof(labels) = 'object')
+);
+create index on analytics.alert_rules (metric, lookback) where enabled;
+comment on table analytics.alert_rules is
+  'What is watched. A change takes effect at the next evaluation, within a second, and resets the open alerts of the rule.';
+comment on column analytics.alert_rules.id is 'Slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.';
+comment on column analytics.alert_rules.name is 'For people.';
+comment on column analytics.alert_rules.description is 'What it means when this fires, and what to do.';
+comment on column analytics.alert_rules.service is '* for every service, each with an alert of its own; or the name of one.';
+comment on column analytics.alert_rules.metric is
+  'error_rate (percent), error_count, total_requests, throughput (per second), latency_p50, latency_p95, latency_p99, '
+  'latency_mean, latency_max (ms), avg_risk_score, high_risk_count, unique_users, or a function in schema alert_metrics.';
+comment on column analytics.alert_rules.operator is 'One of >, >=, <, <=, ==, !=: the rule breaches when metric operator threshold.';
+comment on column analytics.alert_rules.threshold is 'In the unit of the metric.';
+comment on column analytics.alert_rules.lookback is 'The metric covers this much time before the evaluation; at most the raw retention.';
+comment on column analytics.alert_rules.pending_period is 'It must breach for this long without a break before it fires; for in Prometheus.';
+comment on column analytics.alert_rules.keep_firing_for is 'It must be clean for this long before it is resolved.';
+comment on column analytics.alert_rules.min_requests is
+  'With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.';
+comment on column analytics.alert_rules.on_no_data is
+  'Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).';
+comment on column analytics.alert_rules.labels is 'Object of anything; it goes with the alert.';
+comment on column analytics.alert_rules.version is 'Counts the changes, from 1.';
+comment on column analytics.alert_rules.last_error is 'Why its metric cannot be evaluated; NULL when it can. Its alerts are frozen.';
+comment on column analytics.alert_rules.failing_since is 'Evaluation at which last_error began.';
+
+create table analytics.alerts (
+  id bigint generated always as identity primary key,
+  rule_id text not null,
+  rule_name text not null,
+  rule_version integer not null,
+  service text not null,
+  severity analytics.alert_severity not null,
+  labels jsonb not null,
+  metric text not null,
+  operator text not null,
+  threshold double precision not null,
+  lookback interval not null,
+  status analytics.alert_status not null,
+  reason text not null,
+  value double precision,
+  started_at timestamptz not null,
+  triggered_at timestamptz,
+  acknowledged_at timestamptz,
+  acknowledged_by text,
+  comment text,
+  resolved_at timestamptz,
+  notified_at timestamptz,
+  evaluated_at timestamptz not null,
+  changed_at timestamptz not null,
+  watermark timestamptz,
+  breaching_since timestamptz not null,
+  clean_since timestamptz,
+  frozen_at timestamptz
+) with (fillfactor = 70);
+create unique index alerts_open_key on analytics.alerts (rule_id, service) where status <> 'resolved';
+create index on analytics.alerts (triggered_at desc);
+create index on analytics.alerts (resolved_at) where status = 'resolved';
+create index on analytics.alerts (id) where status = 'resolved' and triggered_at is null;
+comment on table analytics.alerts is
+  'One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one '
+  'that never fires is dropped; alert_history keeps it.';
+comment on column analytics.alerts.reason is
+  'Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless '
+  'the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.';
+comment on column analytics.alerts.value is 'Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.';
+comment on column analytics.alerts.started_at is 'Evaluation at which it began to breach.';
+comment on column analytics.alerts.triggered_at is 'When it became active; NULL while it is pending.';
+comment on column analytics.alerts.comment is 'What was said when it was acknowledged.';
+comment on column analytics.alerts.notified_at is 'When its triggered message was sent; NULL while it is pending or silenced.';
+comment on column analytics.alerts.evaluated_at is 'Evaluation that value is from.';
+comment on column analytics.alerts.changed_at is 'When status or reason changed last.';
+comment on column analytics.alerts.watermark is 'When the newest batch that the evaluation could see had been stored.';
+comment on column analytics.alerts.breaching_since is 'Where the clock of pending_period started: started_at, plus the time without data.';
+comment on column analytics.alerts.clean_since is 'Where the clock of keep_firing_for started: the first clean evaluation.';
+comment on column analytics.alerts.frozen_at is 'First evaluation without data; until there is data again both clocks stand still.';
+
+create table analytics.alert_history (
+  id bigint generated always as identity primary key,
+  alert_id bigint not null,
+  rule_id text not null,
+  rule_version integer not null,
+  service text not null,
+  previous_status analytics.alert_status,
+  status analytics.alert_status not null,
+  reason text not null,
+  value double precision,
+  as_of timestamptz not null,
+  watermark timestamptz,
+  author text,
+  comment text
+);
+create index on analytics.alert_history (alert_id);
+create index on analytics.alert_history (rule_id, service, as_of desc);
+create index on analytics.alert_history (as_of);
+comment on table analytics.alert_history is
+  'Every change of status or reason of every alert; it outlives rules and pending alerts.';
+comment on column analytics.alert_history.previous_status is 'NULL for the first of an alert.';
+comment on column analytics.alert_history.reason is 'As in alerts.';
+comment on column analytics.alert_history.as_of is 'The evaluation, or the moment somebody acknowledged or changed the rule.';
+comment on column analytics.alert_history.watermark is 'When the newest batch that the evaluation could see had been stored.';
+comment on column analytics.alert_history.author is 'Who acknowledged.';
+
+create table analytics.silences (
+  id bigint generated always as identity primary key,
+  rule_id text,
+  service text,
+  severity analytics.alert_severity,
+  starts_at timestamptz not null default now(),
+  ends_at timestamptz not null,
+  reason text not null,
+  created_by text not null default current_user,
+  created_at timestamptz not null default now(),
+  constraint silence_ends_after_it_starts check (ends_at > starts_at),
+  constraint reason_is_not_empty check (reason <> '')
+);
+create index on analytics.silences (ends_at);
+comment on table analytics.silences is
+  'Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one '
+  'whose triggered message was sent sends its resolved one even when silenced.';
+comment on column analytics.silences.rule_id is 'NULL: every rule.';
+comment on column analytics.silences.service is 'NULL: every service.';
+comment on column analytics.silences.severity is 'NULL: every severity.';
+comment on column analytics.silences.reason is 'For those who wonder why nothing came.';
+
+create table internal.alert_evaluation (
+  only_row boolean primary key default true check (only_row),
+  evaluated_at timestamptz not null
+);
+insert into internal.alert_evaluation (evaluated_at) values ('-infinity');
+comment on table internal.alert_evaluation is 'as_of of the last evaluation of the alert rules, one row.';
+
+create table internal.alert_metric_rests (
+  metric text,
+  lookback interval,
+  until timestamptz not null,
+  primary key (metric, lookback)
+);
+comment on table internal.alert_metric_rests is 'Metrics of users that took too long, and until when they are left alone.';
+
+create table internal.alert_messages (
+  id bigint generated always as identity primary key,
+  key text not null,
+  message json not null,
+  created_at timestamptz not null default now()
+);
+comment on table internal.alert_messages is 'What Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.';
+
+create table internal.alert_publisher (
+  only_row boolean primary key default true check (only_row),
+  holder uuid,
+  held_until timestamptz not null default '-infinity'
+);
+insert into internal.alert_publisher default values;
+comment on table internal.alert_publisher is
+  'Who sends alert messages, one at a time so that their order holds. A lease, since a worker that crashes cannot let go.';
+
+--!include functions/internal/alert_metrics.sql
+--!include functions/internal/known_services.sql
+--!include functions/internal/check_alert_rule.sql
+--!include functions/internal/reset_alerts.sql
+--!include functions/internal/alert_text.sql
+--!include functions/internal/record_alert_history.sql
+--!include functions/internal/send_alert_messages.sql
+--!include functions/internal/is_silenced.sql
+--!include functions/internal/breaches.sql
+--!include functions/internal/builtin_metric_samples.sql
+--!include functions/internal/custom_metric_samples.sql
+--!include functions/internal/breaching_pairs.sql
+--!include functions/internal/next_alert_messages.sql
+--!include functions/internal/release_alert_messages.sql
+--!include functions/internal/clean_up.sql
+--!include functions/analytics/evaluate_alert_rules.sql
+--!include functions/analytics/acknowledge_alert.sql
+--!include functions/analytics/alert_stats.sql
+--!include views/active_alerts.sql
+
+create trigger check_alert_rule
+before insert or update on analytics.alert_rules
+for each row execute function internal.check_alert_rule();
+
+create trigger reset_alerts_of_changed_rules
+after update on analytics.alert_rules
+referencing old table as old_rules new table as new_rules
+for each statement execute function internal.reset_alerts();
+
+create trigger reset_alerts_of_deleted_rules
+after delete on analytics.alert_rules
+referencing old table as old_rules
+for each statement execute function internal.reset_alerts();
+
+create trigger record_new_alerts
+after insert on analytics.alerts
+referencing new table as new_alerts
+for each statement execute function internal.record_alert_history();
+
+create trigger record_changed_alerts
+after update on analytics.alerts
+referencing old table as old_alerts new table as new_alerts
+for each statement execute function internal.record_alert_history();
+
+create trigger send_alert_messages
+after insert on analytics.alert_history
+referencing new table as new_history
+for each statement execute function internal.send_alert_messages();
+
+insert into analytics.alert_rules (id, name, description, metric, operator, threshold, lookback, severity) values
+  (
+    'high_error_rate', 'High error rate', 'More than 5 % of the requests of a minute failed.',
+    'error_rate', '>', 5, '60 s', 'warning'
+  ),
+  (
+    'critical_error_rate', 'Critical error rate', 'More than 20 % of the requests of half a minute failed.',
+    'error_rate', '>', 20, '30 s', 'critical'
+  ),
+  (
+    'high_p99_latency', 'High p99 latency', 'One in a hundred requests of a minute took longer than 500 ms.',
+    'latency_p99', '>', 500, '60 s', 'warning'
+  ),
+  (
+    'critical_p99_latency', 'Critical p99 latency', 'One in a hundred requests of half a minute took longer than 1 s.',
+    'latency_p99', '>', 1000, '30 s', 'critical'
+  ),
+  (
+    'error_spike', 'Error spike', 'More than 100 requests failed within a minute.',
+    'error_count', '>', 100, '60 s', 'warning'
+  ),
+  (
+    'low_throughput', 'Low throughput', 'Fewer than 10 requests in 5 minutes; a service that went silent shows here.',
+    'total_requests', '<', 10, '300 s', 'info'
+  );

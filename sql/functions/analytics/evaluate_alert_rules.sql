@@ -55,7 +55,7 @@ begin
         when breaching.rule_id is not null and breaching.value is null then 'no_data'
         when breaching.rule_id is not null then 'breach'
         when measured.service is not null then 'clean'
-        when rules.on_no_data = 'keep'
+        when rules.on_no_data <> 'ok'
           and rules.service = '*'
           and not exists (select from internal.known_services(as_of) as known where known.service = alerts.service)
           and coalesce(
@@ -82,7 +82,7 @@ begin
       case
         when finding in ('rule_deleted', 'rule_disabled', 'rule_changed', 'service_gone') then 'over'
         when finding = 'evaluation_failed' then 'frozen'
-        when is_breaching then 'breaching'
+        when is_breaching or (finding = 'no_data' and on_no_data = 'alert') then 'breaching'
         when finding = 'no_data' and on_no_data = 'keep' then 'frozen'
         else 'clean'
       end as verdict
@@ -102,7 +102,8 @@ begin
   ),
   wanted as materialized (
     select
-      id, status, new_status, new_value,
+      id, status, new_status,
+      case when verdict in ('breaching', 'clean') then new_value else value end as new_value,
       case when verdict = 'frozen' then breaching_since else since end as new_since,
       case verdict when 'clean' then coalesce(first_clean, as_of) when 'frozen' then clean_since end as new_clean_since,
       case when verdict = 'frozen' then coalesce(frozen_at, as_of) end as new_frozen_at,

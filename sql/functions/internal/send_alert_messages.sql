@@ -10,30 +10,7 @@ set timezone = 'UTC'
 as $$
 begin
   insert into internal.alert_messages (key, message)
-  select
-    alerts.rule_id || ':' || alerts.service,
-    json_build_object(
-      'event_id', md5(json_build_array(
-        alerts.rule_id, alerts.service, extract(epoch from alerts.started_at),
-        array_position(array['triggered', 'acknowledged', 'resolved'], sent.event)
-      )::text)::uuid,
-      'event', sent.event,
-      'alert_id', alerts.id,
-      'rule_id', alerts.rule_id,
-      'rule_name', alerts.rule_name,
-      'service', alerts.service,
-      'severity', alerts.severity,
-      'metric', alerts.metric,
-      'operator', alerts.operator,
-      'threshold', alerts.threshold,
-      'value', alerts.value,
-      'message', internal.alert_text(
-        alerts.rule_name, alerts.service, alerts.metric, alerts.operator, alerts.threshold, alerts.lookback, alerts.value
-      ),
-      'triggered_at', alerts.triggered_at,
-      'resolved_at', alerts.resolved_at,
-      'evaluated_at', alerts.evaluated_at
-    )
+  select alerts.rule_id || ':' || alerts.service, row_to_json(message)
   from new_history
   join analytics.alerts on alerts.id = new_history.alert_id
   cross join lateral (
@@ -44,6 +21,29 @@ begin
         and (new_history.reason = 'silence_ended' or new_history.previous_status is distinct from 'active') then 'triggered'
     end as event
   ) as sent
+  cross join lateral (
+    select
+      md5(json_build_array(
+        alerts.rule_id, alerts.service, extract(epoch from alerts.started_at),
+        array_position(array['triggered', 'acknowledged', 'resolved'], sent.event)
+      )::text)::uuid as event_id,
+      sent.event,
+      alerts.id as alert_id,
+      alerts.rule_id,
+      alerts.rule_name,
+      alerts.service,
+      alerts.severity,
+      alerts.metric,
+      alerts.operator,
+      alerts.threshold,
+      alerts.value,
+      internal.alert_text(
+        alerts.rule_name, alerts.service, alerts.metric, alerts.operator, alerts.threshold, alerts.lookback, alerts.value
+      ) as message,
+      alerts.triggered_at,
+      alerts.resolved_at,
+      alerts.evaluated_at
+  ) as message
   where alerts.notified_at is not null
     and sent.event is not null
   order by new_history.id;

@@ -1,0 +1,44 @@
+-- One statement a batch: what was sent last time goes, what is to be sent now comes. Whoever finds the lease taken can leave: the
+-- holder looks again after each batch, and gives the lease back in the transaction that found nothing.
+create or replace function internal.next_alert_messages(
+  holder uuid,
+  sent bigint[] default '{}',
+  max_messages integer default 500,
+  lease interval default '30 s'
+)
+returns table (
+  id bigint,
+  key text,
+  message text
+)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  update internal.alert_publisher
+  set holder = next_alert_messages.holder, held_until = clock_timestamp() + next_alert_messages.lease
+  where alert_publisher.holder = next_alert_messages.holder
+    or alert_publisher.held_until < clock_timestamp();
+  if not found then
+    return;
+  end if;
+
+  delete from internal.alert_messages where id = any (next_alert_messages.sent);
+
+  return query
+    select id, key, message::text
+    from internal.alert_messages
+    order by id
+    limit next_alert_messages.max_messages;
+
+  if not found then
+    perform internal.release_alert_messages(holder => next_alert_messages.holder);
+  end if;
+end;
+$$;
+
+comment on function internal.next_alert_messages(uuid, bigint[], integer, interval) is
+  'Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds '
+  'the lease. The holder must have sent them before the lease ends.';
