@@ -18,6 +18,7 @@ const LOCAL = "postgres://postgres@127.0.0.1:15432"; // where npm start has its 
 const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const MIGRATIONS = `${ROOT}/migrations`;
 const LOCK_WAIT_MS = 60_000; // another migrate at work
+const LINGER_MS = 300; // graphile-migrate keeps its connections for 200 ms, and ends the process if one is lost then
 
 /**
  * Brings a database up to date: extension, Graphile Worker's schema, committed migrations; with `current`, current.sql as well.
@@ -29,6 +30,7 @@ export async function migrate(databaseUrl: string, options: { current?: boolean 
   const current = options.current || !readdirSync(`${MIGRATIONS}/committed`).some((file) => file.endsWith(".sql"));
   const settings = readSettings({ connectionString: databaseUrl, logger: quiet });
   await exclusively(() => (current ? graphile.current(settings) : graphile.migrate(settings)));
+  await sleep(LINGER_MS);
 }
 
 /** The settings of .gmrc, with connections. */

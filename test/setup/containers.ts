@@ -2,7 +2,7 @@
 
 import { PostgreSqlContainer } from "@testcontainers/postgresql";
 import { GenericContainer, getContainerRuntimeClient, Wait } from "testcontainers";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../../local/ports.ts";
 import images from "./images.json" with { type: "json" };
 
 const KAFKA = 9092; // inside the container

@@ -1,13 +1,11 @@
 // Which servers the tests run on: those that the environment names, else containers, else the local ones.
 
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { startKafka } from "../../local/kafka.ts";
+import { freePort } from "../../local/ports.ts";
 import { dockerAnswers, kafkaContainer, timescaleContainer } from "./containers.ts";
-import { freePort } from "./free-port.ts";
 
 export type Where = "environment" | "docker" | "embedded";
 type Started = { where: Where; says: string; stop: () => Promise<void> };
@@ -17,16 +15,23 @@ const nothingToStop = async () => {};
 /** A server on which databases may be created; `url` is a connection string to one that exists. */
 export async function databaseServer(): Promise<Started & { url: string }> {
   const given = process.env.DATABASE_URL?.trim();
-  if (given)
+  if (given) {
+    if (!URL.canParse(given))
+      throw new Error("DATABASE_URL is not a URL of the form postgres://user@host:5432/postgres");
     return {
       where: "environment",
-      says: `the server at DATABASE_URL, ${host(given)}`,
+      says: `the server at DATABASE_URL, ${new URL(given).host}`,
       url: given,
       stop: nothingToStop,
     };
+  }
   if (await dockerAnswers()) return { where: "docker", ...(await timescaleContainer()) };
-  const { address, stop } = await embedded("database");
-  return { where: "embedded", says: `embedded TimescaleDB, ${host(address)}`, url: address, stop };
+
+  const { startDatabaseProcess } = await import("./embedded.ts"); // 12 MB of WASM that other servers have no use for
+  const data = await dataFolder("database");
+  const database = await startDatabaseProcess(await freePort(), data.path);
+  const stop = () => database.stop().finally(data.remove);
+  return { where: "embedded", says: `embedded TimescaleDB, ${new URL(database.url).host}`, url: database.url, stop };
 }
 
 /** Kafka brokers on which topics may be created. */
@@ -37,37 +42,15 @@ export async function kafkaServer(): Promise<Started & { brokers: string[] }> {
     return { where: "environment", says: `the brokers at KAFKA_BROKERS, ${given}`, brokers, stop: nothingToStop };
   }
   if (await dockerAnswers()) return { where: "docker", ...(await kafkaContainer()) };
-  const { address, stop } = await embedded("kafka");
-  return { where: "embedded", says: `local Apache Kafka, ${address}`, brokers: [address], stop };
+
+  const data = await dataFolder("kafka");
+  const kafka = await startKafka({ port: await freePort(), dataDir: data.path, topics: [], onProgress: console.log });
+  const stop = () => kafka.stop().finally(data.remove);
+  return { where: "embedded", says: `local Apache Kafka, ${kafka.brokers}`, brokers: [kafka.brokers], stop };
 }
 
-/** Starts one of the local services as a child process: in this one a busy vitest would make it stutter. */
-async function embedded(service: "database" | "kafka"): Promise<{ address: string; stop: () => Promise<void> }> {
-  const data = await mkdtemp(join(tmpdir(), `stacklens-test-${service}-`));
-  const child = fork(
-    fileURLToPath(new URL("embedded.ts", import.meta.url)),
-    [service, String(await freePort()), data],
-    {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    },
-  );
-  const exit = once(child, "exit");
-  const address = await Promise.race([
-    once(child, "message").then(([message]) => message as string),
-    exit.then(([code]): never => {
-      throw new Error(`the local ${service} ended with status ${code} while it started; what it wrote is above`);
-    }),
-  ]);
-  return {
-    address,
-    stop: async () => {
-      if (child.connected) child.disconnect();
-      await exit;
-      await rm(data, { recursive: true, force: true });
-    },
-  };
-}
-
-function host(url: string): string {
-  return new URL(url).host;
+/** A folder outside .local/, so that tests never touch what npm start keeps. */
+async function dataFolder(service: string) {
+  const path = await mkdtemp(join(tmpdir(), `stacklens-test-${service}-`));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }

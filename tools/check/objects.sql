@@ -2,7 +2,7 @@
 select p.oid::regprocedure::text as name, concat_ws(
   e'\n',
   case when p.prokind = 'a'
-    then (to_jsonb(a) - 'agginitval' || jsonb_build_object('parallel', p.proparallel, 'start', md5(a.agginitval)))::text
+    then jsonb_pretty(to_jsonb(a) - 'agginitval' || jsonb_build_object('parallel', p.proparallel, 'start', md5(a.agginitval)))
     else pg_get_functiondef(p.oid)
   end,
   'comment: ' || obj_description(p.oid, 'pg_proc'),

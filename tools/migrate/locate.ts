@@ -12,7 +12,9 @@ export function describe(error: unknown, migrations: string): string {
   const { _gmMessageOverride: override = "", where } = error as MigrationError;
   const at = /at line (\d+), column \d+ of "([^"]+)"/.exec(stripVTControlCharacters(override));
   if (at) return `${position(migrations, at[2]!, Number(at[1]))}: ${reason(error)}`;
-  return where ? `${reason(error)}, in ${where.split("\n")[0]}` : reason(error);
+  const [statement, ...callers] = where?.split("\n") ?? [];
+  const caller = callers.find((line) => / function /.test(line)) ?? statement;
+  return caller ? `${reason(error)}, in ${caller}` : reason(error);
 }
 
 function position(migrations: string, file: string, line: number): string {

@@ -6,7 +6,7 @@ import { Logger, runMigrations } from "graphile-worker";
 import { connect, type Sql } from "../../src/db.ts";
 import { reason } from "../../src/log.ts";
 
-const WAIT_MS = 15_000; // a server that starts beside us; a container takes some 5 s
+const WAIT_MS = 10_000; // a server that starts beside us; a container takes some 5 s
 const POSTGRES = 15;
 const TIMESCALEDB = "2.22"; // the oldest that StackLens was run on
 
@@ -55,7 +55,8 @@ async function check(sql: Sql, database: string): Promise<void> {
   const [server] = await sql`
     select
       current_setting('server_version_num')::integer / 10000 as postgres,
-      (select default_version from pg_available_extensions where name = 'timescaledb') as timescaledb`;
+      (select default_version from pg_available_extensions where name = 'timescaledb') as timescaledb,
+      exists (select from pg_settings where name like 'timescaledb.%') as loaded`;
   if (server!.postgres < POSTGRES)
     throw new Error(`the server is PostgreSQL ${server!.postgres}: StackLens needs ${POSTGRES} or newer`);
   if (server!.timescaledb === null)
@@ -63,16 +64,17 @@ async function check(sql: Sql, database: string): Promise<void> {
       "the server has no TimescaleDB: install the Community edition (package timescaledb-2-postgresql-*, or the image in compose.yaml)",
     );
 
-  try {
-    await sql`create extension if not exists timescaledb`;
-  } catch (error) {
-    const text = reason(error);
+  // Asked beforehand, because creating the extension would end the connection.
+  if (!server!.loaded)
     throw new Error(
-      text.includes("preloaded")
-        ? "TimescaleDB is installed but not loaded: put shared_preload_libraries = 'timescaledb' into postgresql.conf and restart the server"
-        : `cannot create the extension timescaledb: ${text}; as a superuser: psql ${database} -c "create extension timescaledb"`,
+      "TimescaleDB is installed but not loaded: put shared_preload_libraries = 'timescaledb' into postgresql.conf and restart the server",
     );
-  }
+
+  await sql`create extension if not exists timescaledb`.catch((error) => {
+    throw new Error(
+      `cannot create the extension: ${reason(error)}; as a superuser: psql ${database} -c "create extension timescaledb"`,
+    );
+  });
 
   const [extension] = await sql`
     select
