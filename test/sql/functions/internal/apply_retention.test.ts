@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../../../setup/services.ts";
+import { ago, insertEvents } from "../../events.ts";
 
 let db: TestDatabase;
 beforeAll(async () => {
@@ -72,9 +73,11 @@ test("tiers cannot be deleted or made up", async () => {
 });
 
 test("old events leave by the policies: first to the columnstore, then for good, and the roll-ups stay", async () => {
-  await db.sql`
-    insert into analytics.events (time, service, level)
-    select now() - n * interval '1 hour', 'web', 'info' from generate_series(0, 20) as n`;
+  const now = new Date();
+  await insertEvents(
+    db.sql,
+    Array.from({ length: 21 }, (_, hours) => ({ time: ago(now, hours * 3600) })),
+  );
   await db.sql`call internal.refresh_rollups()`;
   // New policies are due at once; here they are run by hand, so the scheduler must not see them first.
   const jobs = await db.sql.begin(async (sql) => {
