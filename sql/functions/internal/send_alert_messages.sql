@@ -10,7 +10,7 @@ set timezone = 'UTC'
 as $$
 begin
   insert into internal.alert_messages (key, message)
-  select alerts.rule_id || ':' || alerts.service, row_to_json(message)
+  select alerts.rule_id || ':' || alerts.service, row_to_json(outgoing)
   from new_history
   join analytics.alerts on alerts.id = new_history.alert_id
   cross join lateral (
@@ -43,7 +43,7 @@ begin
       alerts.triggered_at,
       alerts.resolved_at,
       alerts.evaluated_at
-  ) as message
+  ) as outgoing
   where alerts.notified_at is not null
     and sent.event is not null
   order by new_history.id;
