@@ -1,0 +1,30 @@
+// The PostGraphile preset: which plugins make the GraphQL schema out of the SQL schema `analytics`, and its bounds. Who uses it
+// (src/server.ts, tools/check) says which database: `{ extends: [preset], pgServices: [...] }`.
+
+import "postgraphile";
+import "postgraphile/grafserv";
+import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { DescriptionsPlugin } from "./src/graphql/descriptions.ts";
+import { FiltersPlugin } from "./src/graphql/filters.ts";
+import { ModelPlugin } from "./src/graphql/model.ts";
+import { NamesPlugin } from "./src/graphql/names.ts";
+import { NumbersPlugin } from "./src/graphql/numbers.ts";
+import { OrderPlugin } from "./src/graphql/order.ts";
+import { PagingPlugin } from "./src/graphql/paging.ts";
+
+const preset: GraphileConfig.Preset = {
+  extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset],
+  plugins: [NamesPlugin, ModelPlugin, DescriptionsPlugin, NumbersPlugin, FiltersPlugin, OrderPlugin, PagingPlugin],
+  disablePlugins: ["NodePlugin", "QueryQueryPlugin"],
+  gather: { pgStrictFunctions: true },
+  schema: {
+    dontSwallowErrors: true,
+    sortExport: true,
+    // Read only, and lists as connections; src/graphql/model.ts says what else may be done.
+    defaultBehavior: "-resource:insert -resource:update -resource:delete -query:resource:single -list",
+  },
+  grafast: { explain: false },
+};
+
+export default preset;
