@@ -47,6 +47,11 @@ try {
   await step("schema.sql", "`npm run check -- --write`, and commit it", async () =>
     current("schema.sql", await outline(sql)),
   );
+  await step("schema.graphql", "`npm run check -- --write`, and commit it", async () => {
+    process.env.GRAPHILE_ENV ??= "production"; // unset, it is a line of advice on standard error
+    const { graphqlSchema } = await import("./check/schema-graphql.ts");
+    return current("schema.graphql", await graphqlSchema(url));
+  });
   await sql.end();
 } catch (error) {
   failed++;
