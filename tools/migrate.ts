@@ -55,6 +55,11 @@ async function exclusively(run: () => Promise<void>): Promise<void> {
 
 const quiet = new graphile.Logger(() => () => {});
 
+/** Says what graphile-migrate does, and of an error the line that describe() gives. */
+const spoken = new graphile.Logger(() => (_level, message, meta) => {
+  console.log(meta?.error ? describe(meta.error, MIGRATIONS) : message);
+});
+
 /** The development commands. Shadow and root come from the environment, or belong to the database of npm start. */
 async function develop(command: string, words: string[], databaseUrl: string): Promise<void> {
   const local = databaseUrl.startsWith(LOCAL);
@@ -69,6 +74,7 @@ async function develop(command: string, words: string[], databaseUrl: string): P
       connectionString: databaseUrl,
       shadowConnectionString: connection("SHADOW_DATABASE_URL", "stacklens_shadow"),
       rootConnectionString: connection("ROOT_DATABASE_URL", "postgres"),
+      logger: spoken,
     });
 
   switch (command) {
@@ -76,7 +82,7 @@ async function develop(command: string, words: string[], databaseUrl: string): P
       return migrate(databaseUrl, { current: true });
     case "watch":
       await prepare(databaseUrl);
-      return graphile.watch(readSettings({ connectionString: databaseUrl }));
+      return graphile.watch(readSettings({ connectionString: databaseUrl, logger: spoken }));
     case "commit":
       await migrate(databaseUrl);
       return graphile.commit(settings(), words.join(" ") || null);
