@@ -1,0 +1,83 @@
+// A batch of messages of one partition, decoded: the rows to COPY, the rejects, and what commit_batch wants to know of them.
+
+import { eventService, eventTime, type TimeWindow, writeEvent } from "./event.ts";
+import { payloadText, Rejection, type RejectReason } from "./reject.ts";
+import { RowBuffer } from "./row-buffer.ts";
+
+export type Message = { offset: string; value: Buffer | null };
+export type Reject = { offset: string; reason: RejectReason; detail: string; payload: string | null };
+export type Seen = { service: string; first_ms: number; last_ms: number };
+
+export type Batch = {
+  rows: RowBuffer;
+  /** Where each row starts in `rows`, and the message that it is. */
+  rowStarts: number[];
+  rowMessages: Message[];
+  rejects: Reject[];
+  services: Map<string, Seen>;
+  /** Of every minute that lies more than a minute back, the time of its oldest event. */
+  oldestByMinute: Map<number, number>;
+};
+
+const MINUTE = 60_000;
+const MAX_AHEAD = 5 * MINUTE;
+
+/** An empty batch; decodeBatch fills it, again and again. */
+export function newBatch(): Batch {
+  return {
+    rows: new RowBuffer(),
+    rowStarts: [],
+    rowMessages: [],
+    rejects: [],
+    services: new Map(),
+    oldestByMinute: new Map(),
+  };
+}
+
+/**
+ * Decodes messages into `batch`, each to exactly one row or one reject.
+ * @param keep Age in milliseconds up to which events are taken, as analytics.retention says for raw.
+ */
+export function decodeBatch(batch: Batch, messages: readonly Message[], now: number, keep: number): void {
+  const { rows } = batch;
+  rows.at = 0;
+  batch.rowStarts.length = 0;
+  batch.rowMessages.length = 0;
+  batch.rejects.length = 0;
+  batch.services.clear();
+  batch.oldestByMinute.clear();
+
+  const window: TimeWindow = { oldest: now - keep, newest: now + MAX_AHEAD };
+  const recent = now - MINUTE;
+  for (const message of messages) {
+    const rowStart = rows.at;
+    try {
+      writeEvent(rows, message.value, window);
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      rows.at = rowStart;
+      batch.rejects.push(rejected(message, error));
+      continue;
+    }
+    batch.rowStarts.push(rowStart);
+    batch.rowMessages.push(message);
+    see(batch.services, eventService, eventTime);
+    if (eventTime < recent) {
+      const minute = Math.floor(eventTime / MINUTE);
+      const oldest = batch.oldestByMinute.get(minute);
+      if (oldest === undefined || eventTime < oldest) batch.oldestByMinute.set(minute, eventTime);
+    }
+  }
+}
+
+/** The reject that a message becomes. */
+export function rejected(message: Message, { reason, detail }: Rejection): Reject {
+  return { offset: message.offset, reason, detail, payload: payloadText(message.value) };
+}
+
+function see(services: Map<string, Seen>, service: string, time: number): void {
+  const entry = services.get(service);
+  if (entry === undefined) services.set(service, { service, first_ms: time, last_ms: time });
+  else if (time > entry.last_ms) entry.last_ms = time;
+  else if (time < entry.first_ms) entry.first_ms = time;
+}

@@ -1,0 +1,176 @@
+// The consumer: joins the group, hands batches to the partitions, and starts again whenever Kafka went away.
+
+import type { Admin, Consumer, Batch as KafkaBatch } from "kafkajs";
+import type { Config } from "../config.ts";
+import { ensureTopics, kafkaClient } from "../kafka.ts";
+import { log, reason } from "../log.ts";
+import { watchOutage } from "./outage.ts";
+import { type Assignment, assign, totals } from "./partitions.ts";
+import { type LogRange, openStore } from "./store.ts";
+import { beatUntil, pause } from "./wait.ts";
+
+const PARTITIONS_OF_A_NEW_TOPIC = 6;
+const PARTITIONS_AT_A_TIME = 8;
+const TRANSACTIONS_AT_A_TIME = 4;
+// Of a partition and in all, compressed. A fetch and the one before it are in memory: some 10 times that, decompressed.
+const FETCH_BYTES = { maxBytesPerPartition: 1 << 20, maxBytes: 6 << 20 };
+// A dead ingester's partitions go to the others after the session timeout.
+const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeout: 30_000 };
+const LONGEST_FETCH_MS = 500; // stopping waits for it
+const REPORT_MS = 5_000;
+const LOG_MS = 10_000;
+const STOP_LIMIT_MS = 3_000;
+const RESTART_MS = 1_000;
+
+/** Starts ingesting; resolves once the group has given out partitions, and gives the function that stops it. */
+export async function startIngest(config: Config): Promise<() => Promise<void>> {
+  const topic = config.ingestTopic;
+  const stopping = new AbortController();
+  const database = watchOutage("the database");
+  const kafkaOutage = watchOutage("Kafka");
+  const store = openStore(config.databaseUrl, TRANSACTIONS_AT_A_TIME);
+  let assignment: Assignment | undefined;
+  let consumer: Consumer | undefined;
+  let joined = () => {};
+  const firstJoin = new Promise<void>((resolve) => {
+    joined = resolve;
+  });
+
+  /** One life of the consumer; ends with the reason why it cannot go on. */
+  async function consume(): Promise<unknown> {
+    const kafka = kafkaClient(config, "stacklens-ingest");
+    const admin = kafka.admin({ retry: { retries: 2 } });
+    const member = kafka.consumer({
+      groupId: config.ingestGroup,
+      ...GROUP,
+      ...FETCH_BYTES,
+      maxWaitTimeInMs: LONGEST_FETCH_MS,
+      // A crash ends this life; the loop below begins the next one.
+      retry: { initialRetryTime: 200, maxRetryTime: 2_000, retries: 5, restartOnFailure: async () => false },
+    });
+    const crash = new Promise<unknown>((resolve) => {
+      member.on(member.events.CRASH, ({ payload }) => resolve(payload.error));
+    });
+    try {
+      await ensureTopics(kafka, [{ topic, numPartitions: PARTITIONS_OF_A_NEW_TOPIC }]);
+      await admin.connect();
+      await member.connect();
+      await member.subscribe({ topics: [topic], fromBeginning: true });
+      member.on(member.events.GROUP_JOIN, ({ payload }) => {
+        kafkaOutage.over();
+        assignment = assign(
+          {
+            topic,
+            store,
+            database,
+            kafka: kafkaOutage,
+            logRanges: () => logRanges(admin, topic),
+            seek: (partition, offset) => member.seek({ topic, partition, offset: String(offset) }),
+          },
+          payload.memberAssignment[topic] ?? [],
+          assignment,
+        );
+        assignment.ready.then(joined);
+      });
+      // Batches of nothing but aborted messages and markers do not come to eachBatch.
+      member.on(member.events.START_BATCH_PROCESS, ({ payload: { batchSize, partition, firstOffset, lastOffset } }) => {
+        if (batchSize === 0) assignment?.pass(partition, Number(firstOffset ?? lastOffset), Number(lastOffset) + 1);
+      });
+      await member.run({
+        autoCommit: false,
+        partitionsConsumedConcurrently: PARTITIONS_AT_A_TIME,
+        eachBatch: async ({ batch, heartbeat, isStale }) => {
+          const { partition, messages, highWatermark } = batch;
+          const asked = Number((batch as FetchedBatch).fetchedOffset);
+          const lastOffset = Number(batch.lastOffset());
+          await assignment?.take(
+            { partition, messages, asked, lastOffset, logEnd: Number(highWatermark), isStale },
+            (done) => beatUntil(done, heartbeat),
+          );
+        },
+      });
+      consumer = member;
+      return await Promise.race([crash, aborted(stopping.signal)]);
+    } finally {
+      consumer = undefined;
+      assignment?.revoke();
+      if (stopping.signal.aborted) await assignment?.settled();
+      if (stopping.signal.aborted) await commitToGroup(member, topic, assignment);
+      await Promise.allSettled([member.disconnect(), admin.disconnect()]);
+    }
+  }
+
+  const consuming = (async () => {
+    while (!stopping.signal.aborted) {
+      const error = await consume().catch((failure: unknown) => failure);
+      if (stopping.signal.aborted) return;
+      kafkaOutage.began(error);
+      await pause(RESTART_MS, stopping.signal);
+    }
+  })();
+
+  // Tells the database and the group where we are.
+  const reporting = (async () => {
+    for (;;) {
+      await pause(REPORT_MS, stopping.signal);
+      if (stopping.signal.aborted) return;
+      if (consumer === undefined) continue;
+      await assignment?.report().catch((error) => log.debug("no report of the lag", { reason: reason(error) }));
+      if (consumer) await commitToGroup(consumer, topic, assignment);
+    }
+  })();
+
+  const logging = setInterval(
+    logRates(() => assignment),
+    LOG_MS,
+  );
+
+  await Promise.race([firstJoin, consuming]);
+
+  return async () => {
+    clearInterval(logging);
+    stopping.abort();
+    await Promise.race([
+      Promise.allSettled([consuming, reporting]),
+      pause(STOP_LIMIT_MS, new AbortController().signal),
+    ]);
+    await Promise.race([store.end(), pause(500, new AbortController().signal)]);
+  };
+}
+
+/** kafkajs has it, its types do not. */
+type FetchedBatch = KafkaBatch & { fetchedOffset: string };
+
+async function logRanges(admin: Admin, topic: string): Promise<LogRange[]> {
+  const offsets = await admin.fetchTopicOffsets(topic);
+  return offsets.map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }));
+}
+
+/** Tells the group what is stored. Nothing here reads it, but tools that show the lag of consumer groups do. */
+async function commitToGroup(consumer: Consumer, topic: string, assignment: Assignment | undefined): Promise<void> {
+  const offsets = [...(assignment?.partitions.values() ?? [])]
+    .filter(({ stored }) => stored > 0)
+    .map(({ number, stored }) => ({ topic, partition: number, offset: String(stored) }));
+  if (offsets.length === 0) return;
+  await consumer
+    .commitOffsets(offsets)
+    .catch((error) => log.debug("no commit of offsets to the group", { reason: reason(error) }));
+}
+
+function logRates(assignment: () => Assignment | undefined): () => void {
+  let before = { ...totals };
+  return () => {
+    const seconds = LOG_MS / 1000;
+    log.debug("ingest", {
+      events_per_s: Math.round((totals.events - before.events) / seconds),
+      rejected: totals.rejected - before.rejected,
+      transactions_per_s: Math.round((totals.transactions - before.transactions) / seconds),
+      partitions: assignment()?.partitions.size ?? 0,
+    });
+    before = { ...totals };
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

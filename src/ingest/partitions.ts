@@ -1,0 +1,251 @@
+// The partitions that the group gave to this ingester: where each of them is, and the batch of each that is on its way into the
+// database. The truth about an offset is its row in internal.ingest_offsets; what is here is only what we expect it to be.
+
+import { log, reason } from "../log.ts";
+import { type Batch, decodeBatch, type Message, newBatch } from "./batch.ts";
+import type { Outage } from "./outage.ts";
+import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
+import { pause, untilDone } from "./wait.ts";
+
+/** What the partitions need of their surroundings. */
+export type Surroundings = {
+  topic: string;
+  store: Store;
+  database: Outage;
+  kafka: Outage;
+  /** Start and end of the log of every partition of the topic. */
+  logRanges: () => Promise<LogRange[]>;
+  /** Makes Kafka go on from an offset. */
+  seek: (partition: number, offset: number) => void;
+};
+
+/** A batch as Kafka sent it: `asked` is the offset that the fetch asked for. */
+export type Fetched = {
+  partition: number;
+  messages: Message[];
+  asked: number;
+  lastOffset: number;
+  logEnd: number;
+  /** Whether Kafka was told to go on elsewhere since. */
+  isStale: () => boolean;
+};
+
+export type Assignment = {
+  partitions: ReadonlyMap<number, Readonly<Partition>>;
+  /** Done when every partition is ready. */
+  ready: Promise<void>;
+  /** Gives up: no try follows the ones on their way. */
+  revoke: () => void;
+  /** Done when no batch is on its way any more. */
+  settled: () => Promise<unknown>;
+  /**
+   * Takes a batch that Kafka has sent, and returns when the one before it is stored: so there are at most two of a partition.
+   * `idle` waits for a promise and keeps the membership in the group alive meanwhile.
+   */
+  take: (fetched: Fetched, idle: (done: Promise<unknown>) => Promise<void>) => Promise<void>;
+  /** Kafka went over the offsets [from, to) of a partition, which hold no messages for us. */
+  pass: (partition: number, from: number, to: number) => void;
+  /** Tells the database how far the logs reach, and goes back where it lost what it had. */
+  report: () => Promise<void>;
+};
+
+type Partition = {
+  number: number;
+  /** The next offset to take; undefined while it is looked up. */
+  next: number | undefined;
+  /** Up to where Kafka may have gone on without a batch for us: aborted transactions and markers. */
+  passed: number;
+  /** The next offset that was committed to the database. */
+  stored: number;
+  /** Done when `next` is known and Kafka was told. */
+  ready: Promise<void>;
+  /** Done when the batch in hand is stored, or given up. */
+  storing: Promise<void>;
+  /** Two batches take turns: one is decoded while the other one is stored. */
+  spare: Batch;
+  busy: Batch;
+};
+
+const SECOND_LOOK_MS = 2_000;
+
+/** Totals since the start, for the log. */
+export const totals = { events: 0, rejected: 0, transactions: 0 };
+
+/**
+ * Takes over partitions after a rebalance. `previous` is what this ingester had until now: its batches on their way are waited
+ * for, so that most hand-overs cost nothing; where that is not enough, the compare-and-set in the database decides.
+ */
+export function assign(around: Surroundings, numbers: number[], previous: Assignment | undefined): Assignment {
+  const { topic, store, database, kafka } = around;
+  const revoked = new AbortController();
+  const { signal } = revoked;
+  let keep = 0;
+  previous?.revoke();
+
+  const partitions = new Map<number, Partition>();
+  for (const number of numbers) {
+    const before = previous?.partitions.get(number);
+    partitions.set(number, {
+      number,
+      next: undefined,
+      passed: 0,
+      stored: 0,
+      ready: Promise.resolve(),
+      storing: Promise.resolve(),
+      spare: before?.spare ?? newBatch(),
+      busy: before?.busy ?? newBatch(),
+    });
+  }
+  const ready = position([...partitions.values()], previous?.settled());
+
+  /** Finds out where partitions go on, and tells Kafka. */
+  function position(wanted: Partition[], after: Promise<unknown> = Promise.resolve()): Promise<void> {
+    for (const partition of wanted) partition.next = undefined;
+    const done = (async () => {
+      await after;
+      await Promise.all(wanted.map((partition) => partition.storing));
+      keep = (await untilDone(() => store.rawKeep(), database, signal)) ?? keep;
+      const found = wanted.length > 0 && (await lookUp(wanted.map((partition) => partition.number)));
+      if (!found || signal.aborted) return;
+      for (const partition of wanted) {
+        const next = found.get(partition.number)!;
+        partition.next = partition.stored = partition.passed = next;
+        around.seek(partition.number, next);
+      }
+      log.info("reading", { topic, from: Object.fromEntries(found) });
+    })();
+    for (const partition of wanted) partition.ready = done;
+    return done;
+  }
+
+  async function lookUp(numbers: number[]): Promise<Map<number, number> | undefined> {
+    // The stored offsets first: one that was stored after a look at the log may be above the end that was seen.
+    const look = async () => {
+      const stored = await untilDone(() => store.offsets(topic, numbers), database, signal);
+      const ranges = stored && (await untilDone(around.logRanges, kafka, signal));
+      return stored && ranges && { stored, ranges: ranges.filter(({ partition }) => numbers.includes(partition)) };
+    };
+    let now = await look();
+    // To start again from the beginning is a big step: look twice, lest a broker had just not caught up.
+    if (now?.ranges.some((range) => isOutside(now!.stored.get(range.partition), range))) {
+      await pause(SECOND_LOOK_MS, signal);
+      now = await look();
+    }
+    if (now === undefined) return undefined;
+    const { stored, ranges } = now;
+    const next = await untilDone(() => store.claim(topic, ranges, stored), database, signal);
+    for (const range of next ? ranges : []) sayIfOutside(range, stored.get(range.partition));
+    return next;
+  }
+
+  function isOutside(stored: number | undefined, range: LogRange): boolean {
+    return stored !== undefined && (stored < range.start || stored > range.end);
+  }
+
+  function sayIfOutside({ partition, start, end }: LogRange, stored: number | undefined): void {
+    if (stored === undefined) return;
+    if (stored < start)
+      log.error("messages were lost before they were read: raise the retention of the topic", {
+        topic,
+        partition,
+        lost: start - stored,
+        from: start,
+      });
+    if (stored > end)
+      log.warn("the log ends before the stored offset: the topic was made anew; reading it from its start", {
+        topic,
+        partition,
+        stored,
+        log_end: end,
+        from: start,
+      });
+  }
+
+  /** Stores a batch, with as many tries as it takes; never fails. */
+  async function storeBatch(partition: Partition, batch: Batch, messages: Message[], span: Span): Promise<void> {
+    let firstTry = true;
+    try {
+      const done = await untilDone(
+        async () => {
+          // Decoded anew: while the database was away, events may have become too old to be kept.
+          if (!firstTry) decodeBatch(batch, messages, Date.now(), keep);
+          firstTry = false;
+          await store.commit(batch, span);
+          return true;
+        },
+        database,
+        signal,
+        isMoved,
+      );
+      if (!done) return;
+      partition.stored = span.next;
+      totals.events += batch.rowStarts.length;
+      totals.rejected += batch.rejects.length;
+      totals.transactions++;
+    } catch (error) {
+      log.warn("going on from the stored offset", { topic, partition: partition.number, reason: reason(error) });
+      position([partition]);
+    }
+  }
+
+  return {
+    partitions,
+    ready,
+    revoke: () => revoked.abort(),
+    settled: () => Promise.all([ready, ...[...partitions.values()].map((partition) => partition.storing)]),
+
+    take: async (
+      { partition: number, messages: all, asked, lastOffset, logEnd, isStale }: Fetched,
+      idle: (done: Promise<unknown>) => Promise<void>,
+    ): Promise<void> => {
+      const partition = partitions.get(number);
+      if (partition === undefined) return;
+      await idle(partition.ready);
+      const expected = partition.next;
+      if (expected === undefined || signal.aborted || isStale()) return;
+
+      // Kafka goes elsewhere by itself when the offset that it was asked for is not in the log any more.
+      if (lastOffset < expected || asked > Math.max(expected, partition.passed)) return idle(position([partition]));
+
+      const messages =
+        Number(all[0]!.offset) >= expected ? all : all.filter(({ offset }) => Number(offset) >= expected);
+      const batch = partition.spare;
+      decodeBatch(batch, messages, Date.now(), keep);
+      await idle(partition.storing);
+      if (partition.next !== expected || signal.aborted || isStale()) return;
+      partition.spare = partition.busy;
+      partition.busy = batch;
+      partition.next = lastOffset + 1;
+      const span = { topic, partition: number, expected, next: lastOffset + 1, logEnd };
+      partition.storing = storeBatch(partition, batch, messages, span);
+    },
+
+    pass: (number: number, from: number, to: number): void => {
+      const partition = partitions.get(number);
+      if (partition?.next !== undefined && from <= Math.max(partition.next, partition.passed))
+        partition.passed = Math.max(partition.passed, to);
+    },
+
+    report: async (): Promise<void> => {
+      keep = await store.rawKeep();
+      const mine = [...partitions.values()].filter((partition) => partition.next !== undefined);
+      if (mine.length === 0) return;
+      const ranges = (await around.logRanges()).filter(
+        ({ partition }) => partitions.get(partition)?.next !== undefined,
+      );
+      const before = new Map(mine.map((partition) => [partition.number, partition.stored]));
+      const stored = await store.reportLogEnds(topic, ranges);
+      for (const partition of mine) {
+        const offset = stored.get(partition.number);
+        if (signal.aborted || partition.next === undefined || (offset ?? 0) >= before.get(partition.number)!) continue;
+        log.warn("the database came back from an older state: storing again what it lost", {
+          topic,
+          partition: partition.number,
+          stored: offset,
+          expected: before.get(partition.number),
+        });
+        position([partition]);
+      }
+    },
+  };
+}
