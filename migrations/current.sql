@@ -51,6 +51,58 @@ comment on column analytics.service_level.error_budget is 'Failed requests that 
 comment on column analytics.service_level.error_budget_remaining is 'What is left of the error budget, in requests; negative when overspent.';
 comment on column analytics.service_level.latency_p99 is '99th percentile of the latency in ms, within 2 %.';
 
+create type analytics.archived_tier as (
+  tier text,
+  compressed_chunks bigint,
+  dropped_chunks bigint,
+  deleted_rows bigint
+);
+comment on type analytics.archived_tier is 'What archive() did to one tier.';
+comment on column analytics.archived_tier.tier is 'As in retention.';
+comment on column analytics.archived_tier.compressed_chunks is 'Chunks that went to the columnstore.';
+comment on column analytics.archived_tier.dropped_chunks is 'Chunks that were dropped.';
+comment on column analytics.archived_tier.deleted_rows is 'Rows that were deleted: resolved alerts, their history, rejected events.';
+
+create type analytics.statistics as (
+  events_stored bigint,
+  events_last_minute bigint,
+  events_per_second double precision,
+  newest_event timestamptz,
+  services bigint,
+  ingest_lag bigint,
+  stored_at timestamptz,
+  rejected_last_hour bigint,
+  late_minutes bigint,
+  rolled_up_until timestamptz,
+  rules_enabled bigint,
+  rules_failing bigint,
+  alerts_pending bigint,
+  alerts_firing bigint,
+  evaluated_at timestamptz,
+  messages_waiting bigint,
+  events_bytes bigint,
+  database_bytes bigint
+);
+comment on type analytics.statistics is 'The state of StackLens itself.';
+comment on column analytics.statistics.events_stored is 'Raw events in the database, estimated from its own statistics.';
+comment on column analytics.statistics.events_last_minute is 'Events with a time in the last minute.';
+comment on column analytics.statistics.events_per_second is 'Mean over the last minute.';
+comment on column analytics.statistics.newest_event is 'Time of the newest event, within 10 s.';
+comment on column analytics.statistics.services is 'Services seen in the last day.';
+comment on column analytics.statistics.ingest_lag is 'Messages in Kafka that are not stored yet; NULL before the first batch.';
+comment on column analytics.statistics.stored_at is 'When the newest batch was stored.';
+comment on column analytics.statistics.rejected_last_hour is 'Messages rejected in the last hour.';
+comment on column analytics.statistics.late_minutes is 'Minutes with late events that wait for their roll-up.';
+comment on column analytics.statistics.rolled_up_until is 'Up to where the finest roll-up is materialized; newer events are aggregated when read.';
+comment on column analytics.statistics.rules_enabled is 'Alert rules that are evaluated.';
+comment on column analytics.statistics.rules_failing is 'Of those, the ones whose metric cannot be evaluated.';
+comment on column analytics.statistics.alerts_pending is 'Alerts that breach, but not for long enough.';
+comment on column analytics.statistics.alerts_firing is 'Alerts that are active or acknowledged.';
+comment on column analytics.statistics.evaluated_at is 'When the alert rules were evaluated last.';
+comment on column analytics.statistics.messages_waiting is 'Alert messages that Kafka has not got yet.';
+comment on column analytics.statistics.events_bytes is 'Size of the raw events on disk, indexes included.';
+comment on column analytics.statistics.database_bytes is 'Size of the database on disk.';
+
 create type analytics.alert_severity as enum ('info', 'warning', 'critical');
 comment on type analytics.alert_severity is 'How urgent an alert is.';
 
@@ -384,6 +436,7 @@ alter table analytics.events set (
   timescaledb.orderby = 'time desc'
 );
 
+--!include views/retention_relations.sql
 --!include functions/internal/apply_retention.sql
 
 create trigger apply_retention
@@ -703,3 +756,10 @@ insert into analytics.alert_rules (id, name, description, metric, operator, thre
     'low_throughput', 'Low throughput', 'Fewer than 10 requests in 5 minutes; a service that went silent shows here.',
     'total_requests', '<', 10, '300 s', 'info'
   );
+
+--
+-- StackLens about itself
+--
+
+--!include functions/analytics/stats.sql
+--!include functions/analytics/archive.sql

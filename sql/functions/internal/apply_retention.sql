@@ -45,11 +45,7 @@ begin
   for tier in
     select relations.relation, retention.keep, retention.compress_after
     from analytics.retention
-    join (
-      values ('raw', 'analytics.events'::regclass)
-      union all select name, relation from internal.rollups where name not like 'endpoint%'
-      union all select replace(name, 'endpoint_', ''), relation from internal.rollups where name like 'endpoint%'
-    ) as relations (tier, relation) using (tier)
+    join internal.retention_relations as relations using (tier)
   loop
     perform public.remove_retention_policy(tier.relation, if_exists => true);
     perform public.add_retention_policy(tier.relation, drop_after => tier.keep, schedule_interval => interval '10 minutes');
