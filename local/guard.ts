@@ -1,4 +1,4 @@
-// Ends a child process when this process disappears without doing so itself (kill -9, out of memory).
+// Ends a child process with this one, however this one ends: its exit, an exception, kill -9, out of memory.
 
 import { type ChildProcess, spawn } from "node:child_process";
 
@@ -19,5 +19,14 @@ export function endWithParent(child: ChildProcess): void {
   });
   guard.on("error", () => {}); // no sh: no guard
   guard.unref();
-  child.once("exit", () => guard.kill("SIGKILL"));
+
+  const onExit = () => {
+    child.kill("SIGKILL");
+    guard.kill("SIGKILL");
+  };
+  process.once("exit", onExit);
+  child.once("exit", () => {
+    process.off("exit", onExit);
+    guard.kill("SIGKILL");
+  });
 }

@@ -2,8 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ensureTopics, kafkaClient } from "../src/kafka.ts";
@@ -11,17 +12,29 @@ import { reason } from "../src/log.ts";
 import { LocalError } from "./error.ts";
 import { endWithParent } from "./guard.ts";
 import { java, javaFlags, kafkaJars } from "./kafka/jars.ts";
+import { type KafkaLog, kafkaLog } from "./kafka/log.ts";
 import { serverProperties } from "./kafka/properties.ts";
 import { freePort, portIsBusy, portListens } from "./ports.ts";
 
-const START_LIMIT_MS = 120_000; // 2 s on an idle machine; a laptop that swaps needs patience
+const START_LIMIT_MS = 120_000; // 2 s on an idle machine; one that swaps needs patience
 const STOP_LIMIT_MS = 3_500; // 0.3 s measured; npm start promises 5 s for everything
 
-export type LocalKafka = { brokers: string; pid: number; exited: Promise<string>; stop: () => Promise<void> };
+const TOPICS = [
+  { topic: "stacklens-analytics", numPartitions: 3 },
+  { topic: "analytics-alerts", numPartitions: 1 },
+];
+
+export type LocalKafka = {
+  brokers: string;
+  /** The broker's process. */
+  pid: number;
+  /** Resolves when the broker has ended, with how it ended. */
+  exited: Promise<string>;
+  stop: () => Promise<void>;
+};
 
 /**
  * Starts Kafka on 127.0.0.1:`port` with its data under `dataDir`, and makes the topics.
- * `exited` resolves with the reason if the broker ends by itself.
  * @throws LocalError: one line that says what is wrong and what to do.
  */
 export async function startKafka(options: {
@@ -30,80 +43,75 @@ export async function startKafka(options: {
   topics?: { topic: string; numPartitions: number }[];
   onProgress?: (message: string) => void;
 }): Promise<LocalKafka> {
-  const { dataDir, port, onProgress = () => {} } = options;
-  const topics = options.topics ?? [
-    { topic: "stacklens-analytics", numPartitions: 3 },
-    { topic: "analytics-alerts", numPartitions: 1 },
-  ];
+  const { port, topics = TOPICS, onProgress = () => {} } = options;
+  const dataDir = resolve(options.dataDir);
   const brokers = `127.0.0.1:${port}`;
 
   if (await portIsBusy(port))
     throw new LocalError(
-      `port ${port} on 127.0.0.1 is busy: another Kafka may be running; stop it, or set KAFKA_BROKERS=${brokers} to use it`,
+      `port ${port} is busy: if a Kafka listens there, set KAFKA_BROKERS=${brokers} to use it, else stop what does`,
     );
   const program = await java();
   const jars = await kafkaJars(onProgress);
-  const run = (main: string, args: string[], log: number) =>
-    spawn(program, [...javaFlags(jars), main, ...args], { stdio: ["ignore", log, log], detached: true });
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    throw new LocalError(`${dataDir} cannot be Kafka's data folder: ${(error as Error).message}`);
+  }
+  const log = kafkaLog(join(dataDir, "kafka.log"));
+  const run = (main: string, ...args: string[]) => {
+    const output = openSync(log.file, "a");
+    const stdio = ["ignore" as const, output, output];
+    const child = spawn(program, [...javaFlags(jars), main, ...args], { stdio, detached: true });
+    closeSync(output);
+    endWithParent(child);
+    return child;
+  };
 
   const data = join(dataDir, "data");
-  const logFile = join(dataDir, "kafka.log");
-  const settings = join(dataDir, "server.properties");
-  mkdirSync(dataDir, { recursive: true });
-  const log = openSync(logFile, "w");
-  let broker: ChildProcess;
-  try {
-    if (!existsSync(data)) {
-      onProgress("preparing Kafka's data folder");
-      await format(
-        dataDir,
-        data,
-        (file) => run("kafka.tools.StorageTool", ["format", "-t", newId(), "-c", file], log),
-        logFile,
-      );
-    }
-    writeFileSync(settings, serverProperties({ data, port, controllerPort: await freePort() }));
-    onProgress("starting Kafka");
-    broker = run("kafka.Kafka", [settings], log);
-  } finally {
-    closeSync(log);
+  if (!existsSync(data)) {
+    onProgress("preparing Kafka's data folder");
+    await format(dataDir, data, log, (settings) =>
+      run("kafka.tools.StorageTool", "format", "-t", newId(), "-c", settings),
+    );
   }
-  endWithParent(broker);
 
-  const exited = new Promise<string>((resolve) => {
-    broker.once("error", (error) => resolve(error.message));
-    broker.once("exit", (code, signal) => resolve(`Kafka ended (${signal ?? `status ${code}`})`));
-  });
+  onProgress("starting Kafka");
+  const settings = join(dataDir, "server.properties");
+  writeFileSync(settings, serverProperties({ data, port, controllerPort: await freePort() }));
+  const broker = run("kafka.Kafka", settings);
+  const exited = once(broker, "exit").then(([code, signal]) => `Kafka ended (${signal ?? `status ${code}`})`, reason);
   const stop = async () => {
     broker.kill("SIGTERM");
-    const gone = await Promise.race([exited.then(() => true), sleep(STOP_LIMIT_MS, false, { ref: false })]);
+    const gone = await Promise.race([exited, sleep(STOP_LIMIT_MS, undefined, { ref: false })]);
     if (!gone) broker.kill("SIGKILL");
     await exited;
   };
 
-  const listening = await Promise.race([untilListening(port), exited.then(() => false)]);
-  if (!listening) {
+  try {
+    const listens = await Promise.race([untilListening(port), exited.then(() => false)]);
+    if (!listens) throw failure(dataDir, log);
+    await ensureTopics(kafkaClient({ kafka: { brokers: [brokers], ssl: false } }, "stacklens-local"), topics);
+  } catch (error) {
     await stop();
-    throw failure(dataDir, logFile);
+    throw error;
   }
-  const kafka = kafkaClient({ kafka: { brokers: [brokers], ssl: false } }, "stacklens-start");
-  await ensureTopics(kafka, topics);
   return { brokers, pid: broker.pid!, exited, stop };
 }
 
-/** Formats into a folder beside `data` and renames it, so that a kill in between leaves nothing half done. */
+/** Formats a folder beside `data` and renames it, so that a kill in between leaves nothing half done. */
 async function format(
   dataDir: string,
   data: string,
+  log: KafkaLog,
   run: (settings: string) => ChildProcess,
-  logFile: string,
 ): Promise<void> {
   const fresh = join(dataDir, "data.new");
   const settings = join(dataDir, "format.properties");
   rmSync(fresh, { recursive: true, force: true });
   writeFileSync(settings, serverProperties({ data: fresh, port: 1, controllerPort: 2 }));
-  const code = await new Promise((resolve) => run(settings).once("exit", resolve).once("error", resolve));
-  if (code !== 0) throw failure(dataDir, logFile);
+  const [code] = await once(run(settings), "exit");
+  if (code !== 0) throw failure(dataDir, log);
   rmSync(settings);
   renameSync(fresh, data);
 }
@@ -114,20 +122,23 @@ async function untilListening(port: number): Promise<boolean> {
   return false;
 }
 
-function failure(dataDir: string, logFile: string): LocalError {
-  const log = readFileSync(logFile, "utf8");
-  if (log.includes("Failed to acquire lock"))
-    return new LocalError(`another Kafka uses ${dataDir}: stop it first, or set KAFKA_BROKERS to use it`);
-  const cause = /(?:Exception|Error): (.+)/.exec(log)?.[1] ?? "it gave no reason";
+function failure(dataDir: string, log: KafkaLog): LocalError {
+  const written = log.sinceStart();
+  if (written.includes("Failed to acquire lock"))
+    return new LocalError(`another Kafka uses ${dataDir}: stop it, or set KAFKA_BROKERS to use it`);
+  if (/NoClassDefFound|ClassNotFound|load main class/.test(written))
+    return new LocalError("Kafka's jars are incomplete: delete .local/kafka-jars, the next start fetches them again");
+  const cause = /(?:Exception|Error): (.+)/.exec(written)?.[1] ?? "it gave no reason";
   return new LocalError(
-    `Kafka cannot start on ${dataDir}: ${cause} (all of it: ${logFile}). ` +
-      `If the folder is damaged, delete it: it holds only events that were not ingested yet`,
+    `Kafka cannot start on ${dataDir}: ${cause} (all of it: ${log.file}). If the folder is damaged, delete it: ` +
+      "it holds only messages on their way, not what the database has",
   );
 }
 
-/** A random 128-bit id in Kafka's own spelling. */
+/** A random 128-bit id in Kafka's own spelling; one that began with a dash would look like an option. */
 function newId(): string {
-  return randomBytes(16).toString("base64url");
+  const id = randomBytes(16).toString("base64url");
+  return id.startsWith("-") ? newId() : id;
 }
 
 if (import.meta.main) {
@@ -136,19 +147,24 @@ if (import.meta.main) {
     port: { type: "string", default: "19092" },
   } as const;
   try {
+    let kafka: LocalKafka | undefined;
+    let stopping = false;
+    const stop = () => {
+      // While it starts there is nothing to shut down cleanly: the exit takes the broker along.
+      if (!kafka || stopping) process.exit(0);
+      stopping = true;
+      void kafka.stop().then(() => process.exit(0));
+    };
+    process.on("SIGINT", stop).on("SIGTERM", stop);
     const { values } = parseArgs({ options });
-    const kafka = await startKafka({
-      dataDir: values["data-dir"],
-      port: Number(values.port),
-      onProgress: (message) => console.error(message),
-    });
-    console.error(`Kafka is ready on ${kafka.brokers}`);
-    const stop = () => void kafka.stop().then(() => process.exit(0));
-    process.once("SIGINT", stop).once("SIGTERM", stop);
-    console.error(await kafka.exited);
-    process.exitCode = 1;
+    const onProgress = (message: string) => console.error(message);
+    kafka = await startKafka({ dataDir: values["data-dir"], port: Number(values.port), onProgress });
+    console.error(`ready on ${kafka.brokers}`);
+    const how = await kafka.exited;
+    if (stopping) process.exit(0);
+    console.error(how);
   } catch (error) {
     console.error(reason(error));
-    process.exitCode = 1;
   }
+  process.exit(1);
 }

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { LocalError } from "../error.ts";
+import { endWithParent } from "../guard.ts";
 
 const POM = fileURLToPath(new URL("./pom.xml", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.local/kafka-jars/", import.meta.url));
@@ -69,6 +70,7 @@ async function copyJars(folder: string, onProgress: (message: string) => void): 
     stdio: ["ignore", "pipe", "ignore"], // -B still writes colour codes to standard error
     env: { MAVEN_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", ...process.env },
   });
+  endWithParent(maven);
   const ended = new Promise<number | NodeJS.ErrnoException | null>((resolve) => {
     maven.once("error", resolve);
     maven.once("exit", resolve);

@@ -27,6 +27,10 @@ share.coordinator.state.topic.num.partitions=1
 # A single ingester starts to read at once instead of waiting 3 s for others.
 group.initial.rebalance.delay.ms=0
 
+# After a kill -9 the next start waits until the controller has given up the old broker: 9 s by default.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+
 num.network.threads=2
 num.io.threads=4
 background.threads=2
