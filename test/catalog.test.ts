@@ -149,7 +149,7 @@ describe("the files under sql/", () => {
     const wrong = sqlFiles().filter((file) => {
       const created = readSqlFile(file).matchAll(/create or replace (function|procedure|aggregate|view) (\w+)\.(\w+)/g);
       const files = [...created].map(([, kind, schema, name]) =>
-        kind === "view" && schema === "analytics" ? `views/${name}.sql` : `functions/${schema}/${name}.sql`,
+        kind === "view" ? `views/${name}.sql` : `functions/${schema}/${name}.sql`,
       );
       return files.length !== 1 || files[0] !== file;
     });
