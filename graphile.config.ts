@@ -5,17 +5,29 @@ import "postgraphile";
 import "postgraphile/grafserv";
 import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { BoundsPlugin } from "./src/graphql/bounds.ts";
 import { DescriptionsPlugin } from "./src/graphql/descriptions.ts";
+import { maskError } from "./src/graphql/errors.ts";
 import { FiltersPlugin } from "./src/graphql/filters.ts";
 import { ModelPlugin } from "./src/graphql/model.ts";
 import { NamesPlugin } from "./src/graphql/names.ts";
 import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
+import { session } from "./src/graphql/session.ts";
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset],
-  plugins: [NamesPlugin, ModelPlugin, DescriptionsPlugin, NumbersPlugin, FiltersPlugin, OrderPlugin, PagingPlugin],
+  plugins: [
+    NamesPlugin,
+    ModelPlugin,
+    DescriptionsPlugin,
+    NumbersPlugin,
+    FiltersPlugin,
+    OrderPlugin,
+    PagingPlugin,
+    BoundsPlugin,
+  ],
   disablePlugins: ["NodePlugin", "QueryQueryPlugin"],
   gather: { pgStrictFunctions: true },
   schema: {
@@ -24,7 +36,16 @@ const preset: GraphileConfig.Preset = {
     // Read only, and lists as connections; src/graphql/model.ts says what else may be done.
     defaultBehavior: "-resource:insert -resource:update -resource:delete -query:resource:single -list",
   },
-  grafast: { explain: false },
+  grafast: { explain: false, context: session },
+  grafserv: {
+    graphqlPath: "/graphql",
+    graphiqlPath: "/", // the IDE
+    graphiqlOnGraphQLGET: false,
+    websockets: false, // until there are subscriptions
+    maxRequestLength: 100_000, // bytes
+    allowedRequestContentTypes: ["application/json"], // others can be sent by a form of a foreign page
+    maskError,
+  },
 };
 
 export default preset;

@@ -1,4 +1,4 @@
-// The description of a root field is the comment of its view or function, not "Reads and enables pagination through a set of".
+// The description of a list is the comment of its view or function, not "Reads and enables pagination through a set of".
 
 import "postgraphile";
 
@@ -7,9 +7,9 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
   version: "1.0.0",
   schema: {
     hooks: {
-      GraphQLObjectType_fields_field(field, _build, { scope: { isRootQuery, isPgFieldConnection, pgFieldResource } }) {
+      GraphQLObjectType_fields_field(field, _build, { scope: { isPgFieldConnection, pgFieldResource } }) {
         const description = pgFieldResource?.description ?? pgFieldResource?.codec.description;
-        return isRootQuery && isPgFieldConnection && description ? { ...field, description } : field;
+        return isPgFieldConnection && description ? { ...field, description } : field;
       },
     },
   },

@@ -6,7 +6,7 @@ import "postgraphile";
 import { type PgCodec, type PgCodecWithAttributes, type PgConditionLike, TYPES } from "postgraphile/@dataplan/pg";
 
 /** The time of a row: the first of these columns that it has. */
-const TIME_COLUMNS = ["bucket", "time", "received_at", "triggered_at", "at"];
+const TIME_COLUMNS = ["bucket", "time", "received_at", "triggered_at", "as_of"];
 
 /** Not filtered by equality: what is measured. */
 const MEASURES = new Set<PgCodec>([TYPES.float, TYPES.float4, TYPES.timestamptz, TYPES.interval, TYPES.jsonb]);

@@ -1,15 +1,13 @@
-// What the SQL catalog cannot say about the model: keys of views, columns of views that are never NULL, relations, and what may
-// be written. Everything else (names, types, descriptions) comes from the catalog; descriptions from `comment on`.
+// What the SQL catalog cannot say about the model: keys of views, columns of views that are never NULL, relations, what may be
+// written and by which columns a list may be filtered. Everything else comes from the catalog, descriptions from `comment on`.
 
 import { type PgSmartTagRule, pgSmartTags } from "postgraphile/utils";
-
-type View = { key?: string; notNull: string };
 
 const COUNTS = "total_requests failed_requests high_risk_count unique_users";
 const BUCKETS = `${COUNTS} successful_requests unique_ips`;
 const RANKS = "rank total_requests failed_requests";
 
-const VIEWS: Record<string, View> = {
+const VIEWS: Record<string, { key?: string; notNull: string }> = {
   metrics_1min: { key: "bucket,service", notNull: BUCKETS },
   metrics_5min: { key: "bucket,service", notNull: BUCKETS },
   metrics_1hour: { key: "bucket,service", notNull: BUCKETS },
@@ -19,43 +17,77 @@ const VIEWS: Record<string, View> = {
   top_error_services: { key: "service", notNull: `${RANKS} error_rate` },
   slowest_services: { key: "service", notNull: RANKS },
   high_risk_events: { notNull: "time service level business_risk_score" },
-  active_alerts: { key: "id", notNull: "" },
+  active_alerts: {
+    key: "id",
+    notNull:
+      "rule_id rule_name service severity status reason metric operator threshold message labels " +
+      "triggered_at firing_for silenced evaluated_at",
+  },
 };
 
-/** Tables that people edit by mutations; every other one is read only. */
-const EDITABLE = ["alert_rules", "silences"];
+/** Lists inside of a service, so that one request draws its page: the view or table, and the name of the field. */
+const OF_SERVICE: Record<string, string> = {
+  metrics_1min: "metrics1min",
+  metrics_5min: "metrics5min",
+  metrics_1hour: "metrics1hour",
+  endpoint_metrics_5min: "endpointMetrics5min",
+  performance_trend: "performanceTrend",
+  alerts: "alerts",
+};
 
-/** Functions that are not for clients of the API: the worker calls them. */
-const NOT_FOR_CLIENTS = ["evaluate_alert_rules"];
+/** Tables that people edit by mutations, and their columns that the database fills itself. Every other table is read only. */
+const EDITABLE: Record<string, string> = {
+  alert_rules: "version created_at updated_at last_error failing_since",
+  silences: "created_by created_at",
+};
 
 /** Single rows by their key, for what one asks for by name. */
-const SINGLE = ["services"];
+const SINGLE = ["services", "alert_rules", "alerts"];
+
+/** Functions that are not for clients: the worker calls them. */
+const NOT_FOR_CLIENTS = ["evaluate_alert_rules"];
 
 /** Columns without an index that lists are filtered by all the same; `since` and `until` keep that cheap. */
 const FILTERS: Record<string, string> = {
   events: "service endpoint level status_code request_id trace_id user_id",
+  alerts: "rule_id service severity status",
+  alert_history: "status",
+  alert_rules: "service severity enabled",
+  rejected_events: "reason",
 };
 
-export const ModelPlugin = pgSmartTags([
-  ...Object.entries(VIEWS).flatMap(([view, { key, notNull }]) => [
-    ...(key ? [tag("class", view, { primaryKey: key })] : []),
-    ...notNull
-      .split(" ")
-      .filter(Boolean)
-      .map((column) => tag("attribute", `${view}.${column}`, { notNull: true })),
-  ]),
-  ...Object.entries(FILTERS).flatMap(([table, columns]) =>
-    columns.split(" ").map((column) => tag("attribute", `${table}.${column}`, { behavior: "+filterBy" })),
-  ),
-  ...SINGLE.map((table) => tag("class", table, { behavior: "+query:resource:single" })),
-  ...EDITABLE.map((table) => tag("class", table, { behavior: "+resource:insert +resource:update +resource:delete" })),
-  ...NOT_FOR_CLIENTS.map((name) => tag("procedure", name, { behavior: "-*" })),
-]);
+type Kind = PgSmartTagRule["kind"];
+type Tags = Record<string, string | string[] | boolean>;
 
-function tag(
-  kind: "class" | "attribute" | "procedure",
-  name: string,
-  tags: Record<string, string | boolean>,
-): PgSmartTagRule {
-  return { kind, match: `analytics.${name}`, tags } as PgSmartTagRule;
-}
+const words = (text: string) => text.split(" ").filter(Boolean);
+const tag = (kind: Kind, name: string, tags: Tags) => ({ kind, match: `analytics.${name}`, tags }) as PgSmartTagRule;
+
+export const ModelPlugin = pgSmartTags(
+  [
+    Object.entries(VIEWS).flatMap(([view, { key, notNull }]) => [
+      ...(key ? [tag("class", view, { primaryKey: key })] : []),
+      ...words(notNull).map((column) => tag("attribute", `${view}.${column}`, { notNull: true })),
+    ]),
+    Object.entries(OF_SERVICE).map(([view, fieldName]) =>
+      tag("class", view, {
+        // Not the other way round: there, `service` is the name.
+        foreignKey: `(service) references services (service)|@foreignFieldName ${fieldName}\n@behavior -singularRelation:resource:single`,
+      }),
+    ),
+    SINGLE.map((table) => tag("class", table, { behavior: "+query:resource:single" })),
+    Object.entries(EDITABLE).flatMap(([table, filled]) => [
+      tag("class", table, {
+        behavior: `+resource:insert +resource:update +resource:delete${SINGLE.includes(table) ? " +query:resource:single" : ""}`,
+      }),
+      ...words(filled).map((column) =>
+        tag("attribute", `${table}.${column}`, { behavior: "-attribute:insert -attribute:update" }),
+      ),
+    ]),
+    // The alerts of a rule belong to its id.
+    tag("attribute", "alert_rules.id", { behavior: "-attribute:update" }),
+    NOT_FOR_CLIENTS.map((name) => tag("procedure", name, { behavior: "-*" })),
+    Object.entries(FILTERS).flatMap(([table, columns]) =>
+      words(columns).map((column) => tag("attribute", `${table}.${column}`, { behavior: "+filterBy" })),
+    ),
+  ].flat(),
+);

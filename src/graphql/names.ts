@@ -3,8 +3,11 @@
 
 import "postgraphile";
 
-/** The function metrics() answers rows of metrics_1min for every resolution; so their type is not named after a minute. */
-const TYPE_NAMES: Record<string, string> = { metrics_1min: "Metrics" };
+/** Types that are not named after what they are the rows of. */
+const TYPE_NAMES: Record<string, string> = {
+  metrics_1min: "Metrics", // the function metrics() answers them for every resolution
+  statistics: "Statistics",
+};
 
 export const NamesPlugin: GraphileConfig.Plugin = {
   name: "NamesPlugin",
@@ -14,6 +17,8 @@ export const NamesPlugin: GraphileConfig.Plugin = {
       allRowsConnection: (_previous, _options, resource) =>
         resource.name.replace(/_(.)/g, (_pair: string, letter: string) => letter.toUpperCase()),
       tableType: (previous, _options, codec) => TYPE_NAMES[codec.extensions?.pg?.name ?? ""] ?? previous!(codec),
+      // PostGraphile keeps `id` for Relay's node ids, which this API does not have.
+      _attributeName: (previous, _options, details) => previous!({ ...details, skipRowId: true }),
       enumValue: (previous, _options, value, codec) => previous!(value, codec).toUpperCase(),
     },
   },

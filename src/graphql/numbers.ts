@@ -4,7 +4,7 @@
 import "postgraphile";
 import { TYPES } from "postgraphile/@dataplan/pg";
 
-const IDENTIFIES = /(^|_)(id|offset)$/;
+const IDENTIFIES = /(^id|Id|^offset)$/;
 
 export const NumbersPlugin: GraphileConfig.Plugin = {
   name: "NumbersPlugin",

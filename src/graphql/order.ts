@@ -8,7 +8,10 @@ import "postgraphile";
 import type { PgCodecWithAttributes, PgSelectQueryBuilder } from "postgraphile/@dataplan/pg";
 
 /** The first of these that a list can be ordered by is its default. */
-const DEFAULT_ORDER = ["BUCKET_DESC", "TIME_DESC", "RECEIVED_AT_DESC", "TRIGGERED_AT_DESC", "AT_DESC", "RANK_ASC"];
+const DEFAULT_ORDER = ["BUCKET_DESC", "TIME_DESC", "RECEIVED_AT_DESC", "TRIGGERED_AT_DESC", "AS_OF_DESC", "RANK_ASC"];
+
+/** Lists whose default is another one. */
+const OWN_ORDER: Record<string, string[]> = { active_alerts: ["SEVERITY_DESC", "TRIGGERED_AT_ASC"] };
 
 type Apply = (queryBuilder: PgSelectQueryBuilder) => void;
 
@@ -39,8 +42,8 @@ export const OrderPlugin: GraphileConfig.Plugin = {
         if (argName !== "orderBy" || !isPgFieldConnection || !resource || resource.parameters) return arg;
         const type = build.getTypeByName(build.inflection.orderByType(build.inflection.tableType(resource.codec)));
         if (!build.graphql.isEnumType(type)) return arg;
-        const value = DEFAULT_ORDER.map((name) => type.getValue(name)).find(Boolean);
-        return value ? { ...arg, defaultValue: [value.value] } : arg;
+        const names = OWN_ORDER[resource.name] ?? DEFAULT_ORDER.filter((name) => type.getValue(name)).slice(0, 1);
+        return names.length ? { ...arg, defaultValue: names.map((name) => type.getValue(name)!.value) } : arg;
       },
     },
   },
