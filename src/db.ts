@@ -5,11 +5,11 @@ import postgres from "postgres";
 
 export type Sql = postgres.Sql;
 
-/** Opens a pool on DATABASE_URL. `name` is the application_name that pg_stat_activity shows. */
-export function connect(databaseUrl: string, name: string, max = 4): Sql {
+/** Opens a pool on DATABASE_URL. `name` is the application_name that pg_stat_activity shows; `settings` apply to its sessions. */
+export function connect(databaseUrl: string, name: string, max = 4, settings: Record<string, string> = {}): Sql {
   return postgres(databaseUrl, {
     max,
-    connection: { application_name: name },
+    connection: { application_name: name, ...settings },
     onnotice: () => {},
     connect_timeout: 10,
     // postgres.js passes its parsed options; `socket` is in its documentation but not in its types.

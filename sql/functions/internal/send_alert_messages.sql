@@ -37,7 +37,7 @@ begin
       alerts.operator,
       alerts.threshold,
       alerts.value,
-      internal.alert_text(
+      initcap(sent.event) || ': ' || internal.alert_text(
         alerts.rule_name, alerts.service, alerts.metric, alerts.operator, alerts.threshold, alerts.lookback, alerts.value
       ) as message,
       alerts.triggered_at,

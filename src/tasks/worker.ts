@@ -1,0 +1,59 @@
+// Wires the worker: Graphile Worker with the tasks of this folder and its crontab, and the two loops that are finer than a minute.
+// The loops live in every worker process rather than in a job that adds itself again: nobody has to poll for that job, and no
+// crashed worker can take it into its grave, where its lock would keep it for 4 hours. SQL sees to it that one evaluates at a time.
+
+import { fileURLToPath } from "node:url";
+import { run } from "graphile-worker";
+import { Pool } from "pg";
+import type { Config } from "../config.ts";
+import { connect } from "../db.ts";
+import { kafkaClient } from "../kafka.ts";
+import { log } from "../log.ts";
+import { cleanUp } from "./clean_up.ts";
+import { evaluateAlerts } from "./evaluate_alerts.ts";
+import { graphileLogger } from "./graphile_logger.ts";
+import { startLoop } from "./loop.ts";
+import { publishAlert } from "./publish_alert.ts";
+import { refreshRollups } from "./refresh_rollups.ts";
+
+const SECOND = 1_000;
+/** At most this often, however fast batches come in. */
+const NUDGE_GAP_MS = 200;
+/** Ends a metric of a user that runs away; internal.custom_metric_samples then lets it rest. */
+const EVALUATION_LIMIT_MS = 5_000;
+
+/** Starts the worker; the answer stops it: no new jobs, those that run are finished or given back. */
+export async function startWorker(config: Config): Promise<() => Promise<void>> {
+  const evaluation = connect(config.databaseUrl, "stacklens worker: alerts", 2, {
+    statement_timeout: `${EVALUATION_LIMIT_MS}`,
+  });
+  const maintenance = connect(config.databaseUrl, "stacklens worker: maintenance", 2);
+  const pgPool = new Pool({ connectionString: config.databaseUrl, max: 4, application_name: "stacklens worker: jobs" });
+  pgPool.on("error", (error) => log.debug("worker: idle connection lost", { error }));
+  const alerts = publishAlert(evaluation, kafkaClient(config, "stacklens-worker"), config.alertTopic);
+
+  const runner = await run({
+    pgPool,
+    concurrency: 4,
+    noHandleSignals: true,
+    logger: graphileLogger,
+    crontabFile: fileURLToPath(new URL("crontab", import.meta.url)),
+    preset: { worker: { gracefulShutdownAbortTimeout: SECOND } },
+    taskList: {
+      evaluate_alerts: evaluateAlerts(evaluation),
+      publish_alert: alerts.task,
+      refresh_rollups: refreshRollups(maintenance),
+      clean_up: cleanUp(maintenance),
+    },
+  });
+
+  const evaluating = startLoop("evaluate_alerts", SECOND, NUDGE_GAP_MS, () => evaluateAlerts(evaluation)({}));
+  const refreshing = startLoop("refresh_rollups", SECOND, SECOND, () => refreshRollups(maintenance)({}));
+  const listening = await evaluation.listen("stacklens_ingested", evaluating.nudge);
+
+  return async () => {
+    await Promise.all([evaluating.stop(), refreshing.stop(), runner.stop()]);
+    await listening.unlisten();
+    await Promise.all([alerts.stop(), evaluation.end({ timeout: 1 }), maintenance.end({ timeout: 1 }), pgPool.end()]);
+  };
+}
