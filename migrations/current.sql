@@ -763,3 +763,5 @@ insert into analytics.alert_rules (id, name, description, metric, operator, thre
 
 --!include functions/analytics/stats.sql
 --!include functions/analytics/archive.sql
+--!include functions/internal/ingest_status.sql
+--!include functions/internal/prometheus.sql
