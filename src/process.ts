@@ -38,7 +38,9 @@ export async function run(name: string, start: (config: Config) => Promise<Stop>
     const config = readConfig();
     setLogLevel(config.logLevel);
     stop = await start(config);
-    if (!stopping) log.info(`${name} ready`);
+    if (stopping) return;
+    log.info(`${name} ready`);
+    process.send?.("ready"); // to npm start
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(`${error.message}\n`);
