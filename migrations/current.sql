@@ -694,8 +694,8 @@ comment on table internal.alert_publisher is
 --!include functions/internal/builtin_metric_samples.sql
 --!include functions/internal/custom_metric_samples.sql
 --!include functions/internal/breaching_pairs.sql
+--!include functions/internal/hold_alert_messages.sql
 --!include functions/internal/next_alert_messages.sql
---!include functions/internal/release_alert_messages.sql
 --!include functions/internal/clean_up.sql
 --!include functions/analytics/evaluate_alert_rules.sql
 --!include functions/analytics/acknowledge_alert.sql

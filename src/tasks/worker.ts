@@ -4,11 +4,9 @@
 
 import { fileURLToPath } from "node:url";
 import { run } from "graphile-worker";
-import { Pool } from "pg";
 import type { Config } from "../config.ts";
 import { connect } from "../db.ts";
 import { kafkaClient } from "../kafka.ts";
-import { log } from "../log.ts";
 import { cleanUp } from "./clean_up.ts";
 import { evaluateAlerts } from "./evaluate_alerts.ts";
 import { graphileLogger } from "./graphile_logger.ts";
@@ -28,17 +26,20 @@ export async function startWorker(config: Config): Promise<() => Promise<void>> 
     statement_timeout: `${EVALUATION_LIMIT_MS}`,
   });
   const maintenance = connect(config.databaseUrl, "stacklens worker: maintenance", 2);
-  const pgPool = new Pool({ connectionString: config.databaseUrl, max: 4, application_name: "stacklens worker: jobs" });
-  pgPool.on("error", (error) => log.debug("worker: idle connection lost", { error }));
   const alerts = publishAlert(evaluation, kafkaClient(config, "stacklens-worker"), config.alertTopic);
 
   const runner = await run({
-    pgPool,
-    concurrency: 4,
     noHandleSignals: true,
     logger: graphileLogger,
-    crontabFile: fileURLToPath(new URL("crontab", import.meta.url)),
-    preset: { worker: { gracefulShutdownAbortTimeout: SECOND } },
+    preset: {
+      worker: {
+        connectionString: config.databaseUrl,
+        maxPoolSize: 4,
+        concurrentJobs: 4,
+        crontabFile: fileURLToPath(new URL("crontab", import.meta.url)),
+        gracefulShutdownAbortTimeout: SECOND,
+      },
+    },
     taskList: {
       evaluate_alerts: evaluateAlerts(evaluation),
       publish_alert: alerts.task,
@@ -54,6 +55,6 @@ export async function startWorker(config: Config): Promise<() => Promise<void>> 
   return async () => {
     await Promise.all([evaluating.stop(), refreshing.stop(), runner.stop()]);
     await listening.unlisten();
-    await Promise.all([alerts.stop(), evaluation.end({ timeout: 1 }), maintenance.end({ timeout: 1 }), pgPool.end()]);
+    await Promise.all([alerts.stop(), evaluation.end({ timeout: 1 }), maintenance.end({ timeout: 1 })]);
   };
 }

@@ -3,8 +3,7 @@
 create or replace function internal.next_alert_messages(
   holder uuid,
   sent bigint[] default '{}',
-  max_messages integer default 500,
-  lease interval default '30 s'
+  max_messages integer default 500
 )
 returns table (
   id bigint,
@@ -18,12 +17,13 @@ as $$
 #variable_conflict use_column
 begin
   update internal.alert_publisher
-  set holder = next_alert_messages.holder, held_until = clock_timestamp() + next_alert_messages.lease
-  where alert_publisher.holder = next_alert_messages.holder
-    or alert_publisher.held_until < clock_timestamp();
+  set holder = next_alert_messages.holder
+  where holder = next_alert_messages.holder
+    or held_until <= clock_timestamp();
   if not found then
     return;
   end if;
+  perform internal.hold_alert_messages(next_alert_messages.holder);
 
   delete from internal.alert_messages where id = any (next_alert_messages.sent);
 
@@ -34,11 +34,11 @@ begin
     limit next_alert_messages.max_messages;
 
   if not found then
-    perform internal.release_alert_messages(holder => next_alert_messages.holder);
+    perform internal.hold_alert_messages(next_alert_messages.holder, lease => '0');
   end if;
 end;
 $$;
 
-comment on function internal.next_alert_messages(uuid, bigint[], integer, interval) is
+comment on function internal.next_alert_messages(uuid, bigint[], integer) is
   'Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds '
-  'the lease. The holder must have sent them before the lease ends.';
+  'the lease. The holder renews it with internal.hold_alert_messages until they are sent.';
