@@ -1,0 +1,119 @@
+// One open database: its engine, whose turn it is, and what all its clients have in common.
+import { type Engine, type Listener, openEngine, type Step } from "./engine.ts";
+import { enter, type Identity, superuser } from "./settings.ts";
+import { nothingPrepared, type Prepared } from "./statements.ts";
+import { createTurns, type Guest, type Turns } from "./turns.ts";
+import { columns, createSplitter, field, query, textAt } from "./wire.ts";
+
+/** A client, as its database sees it. */
+export interface Client extends Guest {
+  identity: Identity;
+  settings: Map<string, string>;
+  listensTo(): Iterable<string>;
+  /** A notification has come on a channel. */
+  notify(channel: string, message: Buffer): void;
+  /** The server ends the session. */
+  end(code: string, text: string): void;
+}
+
+/** A client that nobody has attached to yet. */
+export function newClient(identity: Identity, settings: Map<string, string>): Client {
+  return { identity, settings, listensTo: () => [], notify() {}, end() {}, expel() {} };
+}
+
+export interface Database {
+  name: string;
+  turns: Turns;
+  prepared: Prepared;
+  clients: Set<Client>;
+  /** Runs one unit for a client that has the turn. */
+  run(client: Client, unit: Uint8Array, listener: Listener): Promise<void>;
+  /** Runs SQL for a client that has the turn; rows in text form. */
+  query(client: Client, sql: string): Promise<(string | null)[][]>;
+  engine: Engine;
+  /** The next turn must put the client's settings in place, even if it is the same client. */
+  forgetState(): void;
+  /** Runs SQL as the superuser in a turn of its own; rows in text form. */
+  ask(sql: string): Promise<(string | null)[][]>;
+  /** Does something with the files while they are all on disk and nothing changes them. */
+  whileStill<T>(action: () => T): Promise<T>;
+  /** Hands a NotificationResponse to the clients; each knows what it listens to. */
+  deliver(message: Buffer): void;
+  close(): Promise<void>;
+}
+
+/** Opens the database in a directory. */
+export async function openDatabase(
+  compiled: WebAssembly.Module,
+  directory: string,
+  name: string,
+  fsync: boolean,
+): Promise<Database> {
+  const engine = await openEngine(compiled, directory, "template1", fsync);
+  const turns = createTurns();
+  let inPlace: Client | undefined;
+  let loggedIn: string | undefined;
+
+  /** Lets the gateway itself have a turn. */
+  const inTurn = async <T>(action: (gateway: Client) => Promise<T>): Promise<T> => {
+    const gateway = newClient(superuser, new Map([["application_name", "gateway"]]));
+    await turns.acquire(gateway);
+    try {
+      return await action(gateway);
+    } finally {
+      turns.release(gateway);
+    }
+  };
+
+  const database: Database = {
+    name,
+    turns,
+    engine,
+    prepared: nothingPrepared(),
+    clients: new Set(),
+    forgetState() {
+      inPlace = undefined;
+    },
+    async run(client, unit, listener) {
+      let before: Step[] = [];
+      if (inPlace !== client) {
+        before = enter(client.identity, loggedIn, client.settings);
+        inPlace = client;
+        loggedIn = client.identity.role;
+      }
+      await engine.run(before, unit, listener);
+    },
+    async query(client, sql) {
+      const rows: (string | null)[][] = [];
+      const split = createSplitter();
+      let failure: string | undefined;
+      const fail = (message: Buffer) => {
+        failure ??= `${field(message, "C")}: ${field(message, "M")}`;
+      };
+      await database.run(client, query(sql), {
+        output(bytes) {
+          for (const message of split(bytes)) {
+            if (message[0] === 68) rows.push(columns(message));
+            else if (message[0] === 69) fail(message);
+            else if (message[0] === 65) database.deliver(message);
+          }
+        },
+        hungry() {},
+        refused: fail,
+      });
+      if (failure) throw new Error(failure);
+      return rows;
+    },
+    ask: (sql) => inTurn((gateway) => database.query(gateway, sql)),
+    deliver(message) {
+      for (const client of database.clients) client.notify(textAt(message, 9), message);
+    },
+    whileStill: (action) =>
+      inTurn(async (gateway) => {
+        await database.query(gateway, "checkpoint");
+        return action();
+      }),
+    close: () => inTurn(() => engine.close()),
+  };
+  return database;
+}

