@@ -6,11 +6,12 @@
 //   uncommit          takes the newest committed migration back into current.sql
 //   reset --erase     drops the database and makes it anew
 
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as graphile from "graphile-migrate";
 import { reason } from "../src/log.ts";
+import { runCurrent } from "./migrate/current.ts";
 import { describe } from "./migrate/locate.ts";
 import { prepare } from "./migrate/prepare.ts";
 
@@ -27,9 +28,10 @@ const LINGER_MS = 300; // graphile-migrate keeps its connections for 200 ms, and
 export async function migrate(databaseUrl: string, options: { current?: boolean } = {}): Promise<void> {
   await prepare(databaseUrl);
   // Before the first migration is committed, current.sql is all there is.
-  const current = options.current || !readdirSync(`${MIGRATIONS}/committed`).some((file) => file.endsWith(".sql"));
+  const current = options.current || globSync(`${MIGRATIONS}/committed/*.sql`).length === 0;
   const settings = readSettings({ connectionString: databaseUrl, logger: quiet });
-  await exclusively(() => (current ? graphile.current(settings) : graphile.migrate(settings)));
+  await exclusively(() => graphile.migrate(settings));
+  if (current) await exclusively(() => runCurrent(settings));
   await sleep(LINGER_MS);
 }
 

@@ -30,7 +30,7 @@ export async function startDatabaseProcess(
 
 if (import.meta.main) {
   const [port, dataDir] = process.argv.slice(2);
-  const database = await startDatabase({ port: Number(port), dataDir: dataDir! });
+  const database = await startDatabase({ port: Number(port), dataDir: dataDir!, tuning: "test" });
   process.once("disconnect", () => database.stop().then(() => process.exit(0)));
   process.send!(`postgres://postgres@127.0.0.1:${port}/postgres`);
 }

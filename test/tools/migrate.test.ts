@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import * as graphile from "graphile-migrate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../local/ports.ts";
+import { runCurrent } from "../../tools/migrate/current.ts";
 import { describe as locate } from "../../tools/migrate/locate.ts";
 import { migrate } from "../../tools/migrate.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
@@ -73,7 +74,12 @@ describe("npm run migrate", () => {
   });
 });
 
-describe("an error in a migration is described with the file and the line that it is in", () => {
+const logger = new graphile.Logger(() => () => {});
+
+describe.each([
+  { how: "current", run: runCurrent },
+  { how: "watch", run: (settings: graphile.Settings) => graphile.current(settings) },
+])("an error in a migration run by $how is described with the file and the line that it is in", ({ run }) => {
   const folder = mkdtempSync(join(tmpdir(), "stacklens-migrations-"));
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -84,16 +90,11 @@ describe("an error in a migration is described with the file and the line that i
     writeFileSync(`${folder}/current.sql`, current);
     rmSync(`${folder}/fixtures`, { force: true });
     symlinkSync("sql", `${folder}/fixtures`);
-    const error = await graphile
-      .current({
-        connectionString: db.url,
-        migrationsFolder: folder,
-        logger: new graphile.Logger(() => () => {}),
-      })
-      .then(
-        () => undefined,
-        (error) => error,
-      );
+    const settings = { connectionString: db.url, migrationsFolder: folder, logger };
+    const error = await run(settings).then(
+      () => undefined,
+      (error) => error,
+    );
     await sleep(300); // see LINGER_MS in tools/migrate.ts
     return locate(error, folder);
   }

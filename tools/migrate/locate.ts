@@ -5,19 +5,24 @@ import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { reason } from "../../src/log.ts";
 
-type MigrationError = Error & { _gmMessageOverride?: string; where?: string };
+/** An error of graphile-migrate, or of runCurrent. */
+type MigrationError = Error & { _gmMessageOverride?: string; body?: string; position?: string; where?: string };
 
 /** One line for the error of a migration: file, line, message, SQLSTATE. `migrations` is the folder. */
 export function describe(error: unknown, migrations: string): string {
-  const { _gmMessageOverride: override = "", where } = error as MigrationError;
-  const at = /at line (\d+), column \d+ of "([^"]+)"/.exec(stripVTControlCharacters(override));
-  if (at) return `${position(migrations, at[2]!, Number(at[1]))}: ${reason(error)}`;
+  const { _gmMessageOverride, body, position, where } = error as MigrationError;
+  if (body && position) {
+    const line = body.slice(0, Number(position) - 1).split("\n").length;
+    return `${place(migrations, "current.sql", line)}: ${reason(error)}`;
+  }
+  const at = /at line (\d+), column \d+ of "([^"]+)"/.exec(stripVTControlCharacters(_gmMessageOverride ?? ""));
+  if (at) return `${place(migrations, at[2]!, Number(at[1]))}: ${reason(error)}`;
   const [statement, ...callers] = where?.split("\n") ?? [];
   const caller = callers.find((line) => / function /.test(line)) ?? statement;
   return caller ? `${reason(error)}, in ${caller}` : reason(error);
 }
 
-function position(migrations: string, file: string, line: number): string {
+function place(migrations: string, file: string, line: number): string {
   // A committed file keeps its includes expanded, so the line is one of its body; after the headers stands an empty line.
   if (file !== "current.sql") return `migration ${file}, line ${line} after the headers`;
 
