@@ -1,6 +1,7 @@
 // The PostGraphile preset: which plugins make the GraphQL schema out of the SQL schema `analytics`, and its bounds. Who uses it
 // (src/server.ts, tools/check) says which database: `{ extends: [preset], pgServices: [...] }`.
 
+import "./src/graphql/environment.ts";
 import "postgraphile";
 import "postgraphile/grafserv";
 import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
@@ -11,6 +12,7 @@ import { maskError } from "./src/graphql/errors.ts";
 import { FiltersPlugin } from "./src/graphql/filters.ts";
 import { ModelPlugin } from "./src/graphql/model.ts";
 import { NamesPlugin } from "./src/graphql/names.ts";
+import { NotesPlugin } from "./src/graphql/notes.ts";
 import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
@@ -27,6 +29,7 @@ const preset: GraphileConfig.Preset = {
     OrderPlugin,
     PagingPlugin,
     BoundsPlugin,
+    NotesPlugin,
   ],
   disablePlugins: ["NodePlugin", "QueryQueryPlugin"],
   gather: { pgStrictFunctions: true },

@@ -10,8 +10,11 @@ const LOG = { [logLevel.ERROR]: log.error, [logLevel.WARN]: log.warn, [logLevel.
 registerCodecs();
 silenceFalseWarning();
 
-/** A client on the configured brokers that reads and writes all of Kafka's codecs. `clientId` is what the broker's logs show. */
-export function kafkaClient(config: Pick<Config, "kafka">, clientId: string): Kafka {
+/**
+ * A client on the configured brokers that reads and writes all of Kafka's codecs. `clientId` is what the broker's logs show.
+ * kafkajs's default gives up after five tries; a broker's restart takes longer: 12 tries reach about 2 minutes.
+ */
+export function kafkaClient(config: Pick<Config, "kafka">, clientId: string, retries = 12): Kafka {
   const { brokers, ssl, sasl } = config.kafka;
   return new Kafka({
     clientId,
@@ -20,8 +23,7 @@ export function kafkaClient(config: Pick<Config, "kafka">, clientId: string): Ka
     // Spread: kafkajs takes one type a mechanism, the configuration has their union.
     ...(sasl && { sasl: sasl as { mechanism: "plain"; username: string; password: string } }),
     connectionTimeout: 5_000,
-    // kafkajs's default gives up after five tries; a broker's restart takes longer. 12 tries reach about 2 minutes.
-    retry: { initialRetryTime: 200, maxRetryTime: 15_000, retries: 12 },
+    retry: { initialRetryTime: 200, maxRetryTime: 15_000, retries },
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => {
       const { message, timestamp, logger, ...fields } = entry.log;

@@ -17,9 +17,11 @@ type PostgresError = Error & {
 };
 type Answer = { code: string; message: string };
 
-/** Whether an error is ours (INTERNAL, UNAVAILABLE), and not the client's. */
-export function isFailure(error: { extensions?: { code?: unknown } }): boolean {
-  return error.extensions?.code === "INTERNAL" || error.extensions?.code === "UNAVAILABLE";
+/** Whether an error that execution met is ours, not the client's. */
+export function isFailure({ originalError }: GraphQLError): boolean {
+  if (!originalError || originalError instanceof GraphQLError || isSafeError(originalError)) return false;
+  const answer = known(originalError);
+  return !answer || answer.code === "UNAVAILABLE";
 }
 
 /** For `grafserv.maskError`. */
@@ -28,6 +30,7 @@ export function maskError(error: GraphQLError | GraphQLFormattedError): GraphQLE
   // Of the query itself: syntax, validation, variables.
   if (!originalError || originalError instanceof GraphQLError) return error as GraphQLError;
 
+  if (isUnreachable(originalError)) log.warn("the database cannot be reached", { error: originalError });
   const { message, ...extensions } = isSafeError(originalError)
     ? { code: "BAD_REQUEST", ...(originalError.extensions as object), message: originalError.message }
     : (known(originalError) ?? internal(originalError));
@@ -70,10 +73,8 @@ function known(error: PostgresError): Answer | undefined {
   }
   // Bad values, exceptions that our functions raise, and our own codes (SL...).
   if (/^(22|SL|P0001)/.test(code)) return { code: "BAD_REQUEST", message: detail ? `${message}: ${detail}` : message };
-  if (isUnreachable(error)) {
-    log.warn("the database cannot be reached", { error });
+  if (isUnreachable(error))
     return { code: "UNAVAILABLE", message: "The database cannot be reached at the moment: try again, see /readyz" };
-  }
   return undefined;
 }
 

@@ -1,0 +1,97 @@
+// The HTTP server: GraphQL at /graphql, its IDE at /, /healthz, /readyz, /metrics. It listens at once, answers 503 until the
+// database is there and migrated, and goes on by itself when the database was away.
+
+import "./graphql/environment.ts";
+import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { postgraphile } from "postgraphile";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { grafserv } from "postgraphile/grafserv/node";
+import preset from "../graphile.config.ts";
+import type { Config } from "./config.ts";
+import { connect } from "./db.ts";
+import { log, reason } from "./log.ts";
+import { run } from "./process.ts";
+import { noSelfEvents, selfEvents } from "./self-events.ts";
+import { type Checks, checks } from "./server/checks.ts";
+import { cors } from "./server/cors.ts";
+import { healthz, readyz } from "./server/health.ts";
+import { close, listen } from "./server/listen.ts";
+import { metrics } from "./server/metrics.ts";
+import { observe } from "./server/requests.ts";
+import { json } from "./server/respond.ts";
+import { within } from "./server/within.ts";
+
+const POOL = 10; // connections for GraphQL; each root field of a query takes one
+const CHECK_POOL = 2; // beside them, so that checks answer while queries wait
+const RETRY_MS = 500;
+const STOP_LIMIT_MS = 900; // after the second that open requests have: 2 s in all
+
+/** Starts the server; it is there when GraphQL answers. The answer is the function that stops it. */
+export async function startServer(config: Config): Promise<() => Promise<void>> {
+  const sql = connect(config.databaseUrl, "stacklens server checks", CHECK_POOL);
+  const ready = checks(config, sql);
+  const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
+  // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
+  const graphql = createServer();
+  let stopping = false;
+
+  const server = await listen(config.host, config.port, (request, response) => {
+    observe(request, response, self.record);
+    if (cors(config.corsOrigins, request, response)) return;
+    const url = new URL(request.url ?? "/", "http://localhost");
+    if (request.method === "GET" && url.pathname === "/healthz") return healthz(response);
+    if (request.method === "GET" && url.pathname === "/readyz") return readyz(response, url, ready.checks, stopping);
+    if (request.method === "GET" && url.pathname === "/metrics") return metrics(response, sql, self);
+    if (!graphql.emit("request", request, response))
+      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+  });
+  log.info("server listens", { url: `http://${config.host}:${config.port}` });
+
+  await databaseReady(ready.checks);
+  const service = makePgService({
+    connectionString: config.databaseUrl,
+    schemas: ["analytics"],
+    pubsub: false,
+    poolConfig: { max: POOL, application_name: "stacklens server", connectionTimeoutMillis: 5_000 },
+  });
+  const instance = postgraphile({
+    extends: [preset],
+    pgServices: [service],
+    schema: { retryOnInitFail: retry },
+  });
+  await instance.getSchema();
+  await instance.createServ(grafserv).addTo(graphql);
+
+  return async () => {
+    stopping = true;
+    await close(server);
+    await instance.release();
+    // Whatever still runs, a query of 10 s for instance, is not waited for.
+    await within(
+      STOP_LIMIT_MS,
+      Promise.all([self.stop(), service.release?.(), ready.release(), sql.end({ timeout: 1 })]),
+    ).catch((error) => log.warn("server stops without waiting any longer", { error }));
+  };
+}
+
+/** Waits for a database that can be served, and says once what it lacks. */
+async function databaseReady({ database, migrations }: Checks): Promise<void> {
+  let said = "";
+  for (;;) {
+    const connection = await database();
+    const check = connection.ok ? await migrations() : connection;
+    if (check.ok) return;
+    if (said !== check.detail) log.warn("server waits for the database", { reason: check.detail });
+    said = check.detail ?? "";
+    await sleep(RETRY_MS);
+  }
+}
+
+async function retry(error: Error): Promise<boolean> {
+  log.warn("the GraphQL schema cannot be made, trying again", { reason: reason(error) });
+  await sleep(RETRY_MS);
+  return true;
+}
+
+if (import.meta.main) await run("server", startServer);
