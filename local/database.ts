@@ -19,7 +19,7 @@ export interface DatabaseOptions {
 export async function startDatabase(options: DatabaseOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const { dataDir, port, host = "127.0.0.1", tuning = "laptop" } = options;
   mkdirSync(dataDir, { recursive: true });
-  const databases = await openDatabases(dataDir, compilePostgres(), tuning === "laptop");
+  const databases = await openDatabases(dataDir, compilePostgres(tuning === "laptop" ? 64 : 16), tuning === "laptop");
   await databases.open("stacklens");
   const server = createGateway(databases);
   server.listen(port, host);

