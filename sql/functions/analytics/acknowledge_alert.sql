@@ -6,6 +6,7 @@ create or replace function analytics.acknowledge_alert(
 returns analytics.alerts
 language plpgsql
 volatile
+parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp
 as $$

@@ -13,6 +13,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 begin atomic
   select
     severities.severity,

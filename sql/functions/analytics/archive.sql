@@ -3,6 +3,7 @@ create or replace function analytics.archive()
 returns setof analytics.archived_tier
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare

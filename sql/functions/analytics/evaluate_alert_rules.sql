@@ -7,6 +7,7 @@ create or replace function analytics.evaluate_alert_rules(as_of timestamptz defa
 returns integer
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 set jit = off
 as $$

@@ -23,6 +23,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 begin atomic
   select
     m.service,

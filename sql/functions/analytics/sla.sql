@@ -7,6 +7,7 @@ create or replace function analytics.sla(
 returns setof analytics.service_level
 language plpgsql
 stable
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin

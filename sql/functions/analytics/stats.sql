@@ -3,6 +3,7 @@ create or replace function analytics.stats()
 returns analytics.statistics
 language sql
 stable
+parallel unsafe
 begin atomic
   with
     last_minute as (

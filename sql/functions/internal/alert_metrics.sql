@@ -7,6 +7,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 begin atomic
   with builtin as (
     select unnest(array[

@@ -9,6 +9,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 begin atomic
   with rules as materialized (
     select id, service, metric, lookback, operator, threshold, min_requests, on_no_data

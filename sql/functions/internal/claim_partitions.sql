@@ -13,6 +13,7 @@ create or replace function internal.claim_partitions(
 returns table (partition integer, next_offset bigint)
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column

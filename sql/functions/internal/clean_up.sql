@@ -3,6 +3,7 @@ create or replace function internal.clean_up()
 returns bigint
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare

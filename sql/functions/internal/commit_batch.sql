@@ -15,6 +15,7 @@ create or replace function internal.commit_batch(
 returns void
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column

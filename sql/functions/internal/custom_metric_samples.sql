@@ -5,6 +5,7 @@ create or replace function internal.custom_metric_samples(as_of timestamptz)
 returns setof internal.metric_sample
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare

@@ -4,6 +4,7 @@ create or replace function internal.hold_alert_messages(holder uuid, lease inter
 returns void
 language sql
 volatile
+parallel unsafe
 begin atomic
   update internal.alert_publisher
   set held_until = clock_timestamp() + hold_alert_messages.lease

@@ -8,6 +8,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
   with

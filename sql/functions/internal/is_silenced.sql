@@ -8,6 +8,7 @@ create or replace function internal.is_silenced(
 returns boolean
 language sql
 stable
+parallel unsafe
 return exists (
   select
   from analytics.silences

@@ -3,6 +3,7 @@ create or replace function internal.known_services(as_of timestamptz)
 returns table (service text)
 language sql
 stable
+parallel unsafe
 begin atomic
   select services.service
   from analytics.services

@@ -12,6 +12,7 @@ returns table (
 )
 language plpgsql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column

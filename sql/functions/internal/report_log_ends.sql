@@ -4,6 +4,7 @@ create or replace function internal.report_log_ends(topic text, partitions integ
 returns table (partition integer, next_offset bigint)
 language sql
 volatile
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
   update internal.ingest_offsets as stored

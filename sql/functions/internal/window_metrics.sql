@@ -22,6 +22,7 @@ returns table (
 )
 language sql
 stable
+parallel unsafe
 begin atomic
   with parts as materialized (
     select * from internal.window_rows(since, until)
