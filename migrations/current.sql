@@ -691,6 +691,7 @@ comment on table internal.alert_publisher is
 --!include functions/internal/send_alert_messages.sql
 --!include functions/internal/is_silenced.sql
 --!include functions/internal/breaches.sql
+--!include functions/internal/alert_window_rows.sql
 --!include functions/internal/builtin_metric_samples.sql
 --!include functions/internal/custom_metric_samples.sql
 --!include functions/internal/breaching_pairs.sql

@@ -1,4 +1,5 @@
--- The built-in metrics that enabled rules use, each lookback computed once however many rules share it.
+-- The built-in metrics that enabled rules use, each lookback computed once however many rules share it. The meaning is that of
+-- internal.window_metrics, and a test holds them to agree; what is not used is not computed, which is most of the cost.
 create or replace function internal.builtin_metric_samples(as_of timestamptz)
 returns setof internal.metric_sample
 language sql
@@ -14,15 +15,55 @@ begin atomic
     where rules.enabled
     group by rules.lookback
   ),
-  windows as materialized (
-    select used.lookback, measured.*
+  parts as materialized (
+    select * from internal.alert_window_rows(as_of, array(select lookback from used))
+  ),
+  sums as materialized (
+    select
+      row_number() over () as place, -- to group and sort by, which is slow by text
+      lookback,
+      service,
+      sum(total_requests)::bigint as total_requests,
+      sum(failed_requests)::bigint as failed_requests,
+      sum(latency_count)::bigint as latency_count,
+      sum(latency_sum) as latency_sum,
+      min(latency_min) as latency_min,
+      max(latency_max) as latency_max,
+      sum(risk_count)::bigint as risk_count,
+      sum(risk_sum) as risk_sum,
+      sum(high_risk_count)::bigint as high_risk_count
+    from parts
+    group by lookback, service
+  ),
+  bins as (
+    select sums.place, bin, sum(sum(count)) over (partition by sums.place order by bin) as up_to
+    from parts
+    join used on used.lookback = parts.lookback and used.metrics && array['latency_p50', 'latency_p95', 'latency_p99']
+    join sums on sums.lookback = parts.lookback and sums.service = parts.service
+    cross join unnest(parts.latency_histogram) with ordinality as histogram (count, bin)
+    where count > 0
+    group by sums.place, bin
+  ),
+  percentile_bins as (
+    select
+      sums.place,
+      min(bin) filter (where up_to >= 0.5 * latency_count) as p50,
+      min(bin) filter (where up_to >= 0.95 * latency_count) as p95,
+      min(bin) filter (where up_to >= 0.99 * latency_count) as p99
+    from bins
+    join sums on sums.place = bins.place
+    group by sums.place
+  ),
+  users as (
+    select used.lookback, measured.service, measured.unique_users
     from used
     cross join lateral internal.window_metrics(as_of - used.lookback, as_of) as measured
+    where 'unique_users' = any (used.metrics)
   ),
   services as (
     select lookback, service, bool_or(known) as known
     from (
-      select windows.lookback, windows.service, true as known from windows
+      select sums.lookback, sums.service, true as known from sums
       union all
       select used.lookback, known.service, true from used cross join internal.known_services(as_of) as known
       union all
@@ -36,25 +77,27 @@ begin atomic
     services.service,
     sample.value,
     -- a count is true for any number of requests, so min_requests does not apply to it
-    case when not sample.counts then coalesce(windows.total_requests, 0) end,
+    case when not sample.counts then coalesce(sums.total_requests, 0) end,
     services.known
   from services
   join used on used.lookback = services.lookback
-  left join windows on windows.lookback = services.lookback and windows.service = services.service
+  left join sums on sums.lookback = services.lookback and sums.service = services.service
+  left join percentile_bins on percentile_bins.place = sums.place
+  left join users on users.lookback = services.lookback and users.service = services.service
   cross join lateral (
     values
-      ('error_rate', windows.error_rate, false),
-      ('error_count', coalesce(windows.failed_requests, 0), true),
-      ('total_requests', coalesce(windows.total_requests, 0), true),
-      ('throughput', coalesce(windows.total_requests, 0) / extract(epoch from used.lookback)::double precision, true),
-      ('latency_p50', windows.latency_p50, false),
-      ('latency_p95', windows.latency_p95, false),
-      ('latency_p99', windows.latency_p99, false),
-      ('latency_mean', windows.latency_mean, false),
-      ('latency_max', windows.latency_max, false),
-      ('avg_risk_score', windows.avg_risk_score, false),
-      ('high_risk_count', coalesce(windows.high_risk_count, 0), true),
-      ('unique_users', coalesce(windows.unique_users, 0), true)
+      ('error_rate', internal.error_rate(sums.failed_requests, sums.total_requests), false),
+      ('error_count', coalesce(sums.failed_requests, 0), true),
+      ('total_requests', coalesce(sums.total_requests, 0), true),
+      ('throughput', coalesce(sums.total_requests, 0) / extract(epoch from used.lookback)::double precision, true),
+      ('latency_p50', internal.histogram_bin_middle(percentile_bins.p50, sums.latency_min, sums.latency_max), false),
+      ('latency_p95', internal.histogram_bin_middle(percentile_bins.p95, sums.latency_min, sums.latency_max), false),
+      ('latency_p99', internal.histogram_bin_middle(percentile_bins.p99, sums.latency_min, sums.latency_max), false),
+      ('latency_mean', sums.latency_sum / nullif(sums.latency_count, 0), false),
+      ('latency_max', sums.latency_max, false),
+      ('avg_risk_score', sums.risk_sum / nullif(sums.risk_count, 0), false),
+      ('high_risk_count', coalesce(sums.high_risk_count, 0), true),
+      ('unique_users', coalesce(users.unique_users, 0), true)
   ) as sample (metric, value, counts)
   where sample.metric = any (used.metrics);
 end;
