@@ -4,7 +4,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { startDatabase } from "../../local/database.ts";
 
 /** Starts it; what goes wrong stands on standard error. */
 export async function startDatabaseProcess(
@@ -29,6 +28,7 @@ export async function startDatabaseProcess(
 }
 
 if (import.meta.main) {
+  const { startDatabase } = await import("../../local/database.ts");
   const [port, dataDir] = process.argv.slice(2);
   const database = await startDatabase({ port: Number(port), dataDir: dataDir!, tuning: "test" });
   process.once("disconnect", () => database.stop().then(() => process.exit(0)));

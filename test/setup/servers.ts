@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { startKafka } from "../../local/kafka.ts";
 import { freePort } from "../../local/ports.ts";
 import { dockerAnswers, kafkaContainer, timescaleContainer } from "./containers.ts";
+import { startDatabaseProcess } from "./embedded.ts";
 
 export type Where = "environment" | "docker" | "embedded";
 type Started = { where: Where; says: string; stop: () => Promise<void> };
@@ -27,7 +28,6 @@ export async function databaseServer(): Promise<Started & { url: string }> {
   }
   if (await dockerAnswers()) return { where: "docker", ...(await timescaleContainer()) };
 
-  const { startDatabaseProcess } = await import("./embedded.ts"); // 12 MB of WASM that other servers have no use for
   const data = await dataFolder("database");
   const database = await startDatabaseProcess(await freePort(), data.path);
   const stop = () => database.stop().finally(data.remove);
