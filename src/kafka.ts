@@ -7,6 +7,9 @@ import { log } from "./log.ts";
 
 const LOG = { [logLevel.ERROR]: log.error, [logLevel.WARN]: log.warn, [logLevel.INFO]: log.info } as const;
 
+// kafkajs says so of every idempotent producer with a limit; after the last try the error is reported, so nobody is misled.
+const ABOUT_RETRIES = "Limiting retries for the idempotent producer";
+
 registerCodecs();
 silenceFalseWarning();
 
@@ -27,6 +30,7 @@ export function kafkaClient(config: Pick<Config, "kafka">, clientId: string, ret
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => {
       const { message, timestamp, logger, ...fields } = entry.log;
+      if (message.startsWith(ABOUT_RETRIES)) return;
       const { error, broker, groupId } = fields;
       const shown = Object.entries({ client: clientId, error, broker, groupId }).filter(
         ([, value]) => value !== undefined,
