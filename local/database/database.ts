@@ -8,6 +8,11 @@ import { columns, createSplitter, field, query, textAt } from "./wire.ts";
 /** A client, as its database sees it. */
 export interface Client extends Guest {
   identity: Identity;
+  /** Its application_name, and when it came. */
+  application: string;
+  cameAt: number;
+  /** Whether it has been inside another one's transaction. */
+  hosted: boolean;
   settings: Map<string, string>;
   listensTo(): Iterable<string>;
   /** A notification has come on a channel. */
@@ -18,7 +23,17 @@ export interface Client extends Guest {
 
 /** A client that nobody has attached to yet. */
 export function newClient(identity: Identity, settings: Map<string, string>): Client {
-  return { identity, settings, listensTo: () => [], notify() {}, end() {}, expel() {} };
+  return {
+    identity,
+    settings,
+    application: settings.get("application_name") ?? "",
+    cameAt: performance.now(),
+    hosted: false,
+    hosts: () => false,
+    listensTo: () => [],
+    notify() {},
+    end() {},
+  };
 }
 
 export interface Database {
@@ -26,13 +41,15 @@ export interface Database {
   turns: Turns;
   prepared: Prepared;
   clients: Set<Client>;
+  /** Fulfilled when its Postgres has ended without being asked to. */
+  ended: PromiseWithResolvers<string>;
   /** Runs one unit for a client that has the turn. */
   run(client: Client, unit: Uint8Array, listener: Listener): Promise<void>;
   /** Runs SQL for a client that has the turn; rows in text form. */
   query(client: Client, sql: string): Promise<(string | null)[][]>;
   engine: Engine;
-  /** The next turn must put the client's settings in place, even if it is the same client. */
-  forgetState(): void;
+  /** Ends Postgres and all its clients; the next client opens it again. */
+  restart(reason: string): void;
   /** Runs SQL as the superuser in a turn of its own; rows in text form. */
   ask(sql: string): Promise<(string | null)[][]>;
   /** Does something with the files while they are all on disk and nothing changes them. */
@@ -47,16 +64,17 @@ export async function openDatabase(
   compiled: WebAssembly.Module,
   directory: string,
   name: string,
+  catalogName: string,
   fsync: boolean,
 ): Promise<Database> {
-  const engine = await openEngine(compiled, directory, "template1", fsync);
+  const engine = await openEngine(compiled, directory, catalogName, fsync, catalogName === name ? undefined : name);
   const turns = createTurns();
   let inPlace: Client | undefined;
   let loggedIn: string | undefined;
 
   /** Lets the gateway itself have a turn. */
   const inTurn = async <T>(action: (gateway: Client) => Promise<T>): Promise<T> => {
-    const gateway = newClient(superuser, new Map([["application_name", "gateway"]]));
+    const gateway = newClient(superuser, new Map());
     await turns.acquire(gateway);
     try {
       return await action(gateway);
@@ -71,8 +89,10 @@ export async function openDatabase(
     engine,
     prepared: nothingPrepared(),
     clients: new Set(),
-    forgetState() {
-      inPlace = undefined;
+    ended: Promise.withResolvers(),
+    restart(reason) {
+      void engine.kill();
+      crashed(reason);
     },
     async run(client, unit, listener) {
       let before: Step[] = [];
@@ -115,5 +135,11 @@ export async function openDatabase(
       }),
     close: () => inTurn(() => engine.close()),
   };
+  const crashed = (reason: string) => {
+    for (const client of database.clients)
+      client.end("57P02", `terminating connection because Postgres ended: ${reason}`);
+    database.ended.resolve(reason);
+  };
+  engine.crashed.then(crashed);
   return database;
 }

@@ -1,5 +1,15 @@
 // The databases of a data directory: one folder each, opened when a client comes, made by copying another one.
-import { constants, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Database, openDatabase } from "./database.ts";
 
@@ -33,20 +43,36 @@ export async function openDatabases(
   if (!existsSync(folder(pristine))) {
     const temporary = unfinished();
     mkdirSync(temporary);
-    const first = await openDatabase(compiled, temporary, pristine, false);
+    const first = await openDatabase(compiled, temporary, pristine, pristine, false);
+    // A folder holds one database; these two would only be copied along.
+    await first.ask("update pg_database set datistemplate = false where datname = 'template0'");
+    for (const other of ["postgres", "template0"]) await first.ask(`drop database ${other}`);
     await first.close();
     renameSync(temporary, folder(pristine));
   }
+
+  /** A copy still has the name of its template in its catalog; the file beside it says which. */
+  const openFolder = async (name: string): Promise<Database> => {
+    const note = join(folder(name), "database_name");
+    const noted = existsSync(note) ? readFileSync(note, "utf8") : pristine;
+    const database = await openDatabase(compiled, folder(name), name, noted, fsync).catch((reason) => {
+      // Ended between the renaming and its note.
+      if (noted === name) throw reason;
+      return openDatabase(compiled, folder(name), name, name, fsync);
+    });
+    if (noted !== name) writeFileSync(note, name, { flush: true });
+    return database;
+  };
 
   const databases: Databases = {
     exists: (name) => existsSync(folder(name)),
     open(name) {
       let database = open.get(name);
       if (!database) {
-        database = openDatabase(compiled, folder(name), name, fsync);
+        database = openFolder(name);
         open.set(name, database);
         const forget = () => open.get(name) === database && open.delete(name);
-        database.then(({ engine }) => engine.crashed).then(forget, forget);
+        database.then(({ ended }) => ended.promise).then(forget, forget);
       }
       return database;
     },

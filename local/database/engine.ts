@@ -22,8 +22,11 @@ export interface EngineData {
   compiled: WebAssembly.Module;
   memory: WebAssembly.Memory;
   calls: MessagePort;
-  wake: Int32Array;
+  /** Shared words: messages sent, output held (1), bytes of a COPY read. */
+  shared: Int32Array;
   fsync: boolean;
+  /** The new name of a database that is a copy of another one. */
+  rename: string | undefined;
 }
 
 export interface Listener {
@@ -39,6 +42,10 @@ export interface Engine {
   run(before: Step[], unit: Uint8Array, listener: Listener): Promise<void>;
   /** More bytes for a unit that waits for them. */
   more(bytes: Uint8Array): void;
+  /** How many of these bytes Postgres has not read yet. */
+  unread(): number;
+  /** Lets Postgres wait with its output. */
+  holdOutput(until: Promise<unknown>): void;
   cancel(): void;
   statementTimeout(): number;
   /** Shuts Postgres down in good order. */
@@ -55,12 +62,13 @@ export async function openEngine(
   directory: string,
   database: string,
   fsync: boolean,
+  rename?: string,
 ): Promise<Engine> {
   const memory = createMemory();
   const { port1, port2 } = new MessageChannel();
-  const wake = new Int32Array(new SharedArrayBuffer(4));
+  const shared = new Int32Array(new SharedArrayBuffer(12));
   const worker = new Worker(new URL("worker.ts", import.meta.url), {
-    workerData: { directory, database, compiled, memory, calls: port2, wake, fsync } satisfies EngineData,
+    workerData: { directory, database, compiled, memory, calls: port2, shared, fsync, rename } satisfies EngineData,
     transferList: [port2],
     // Recursion in WASM uses this stack as well as its own.
     resourceLimits: { stackSizeMb: 32 },
@@ -68,17 +76,19 @@ export async function openEngine(
   });
   const send = (call: Call) => {
     port1.postMessage(call);
-    Atomics.add(wake, 0, 1);
-    Atomics.notify(wake, 0);
+    Atomics.add(shared, 0, 1);
+    Atomics.notify(shared, 0);
   };
 
   const ready = Promise.withResolvers<void>();
   const crashed = Promise.withResolvers<string>();
   const closed = Promise.withResolvers<void>();
-  let current: { listener: Listener; done: () => void } | undefined;
+  let current: { listener: Listener; done: () => void; fail: (reason: Error) => void } | undefined;
   let ending = false;
+  let sent = 0;
   const crash = (reason: string) => {
     ready.reject(new Error(reason));
+    current?.fail(new Error(reason));
     if (!ending) crashed.resolve(reason);
   };
   worker.on("message", (report: Report) => {
@@ -105,11 +115,23 @@ export async function openEngine(
   await ready.promise;
   return {
     run: (before, unit, listener) =>
-      new Promise((done) => {
-        current = { listener, done };
+      new Promise((done, fail) => {
+        current = { listener, done, fail };
         send({ before, unit });
       }),
-    more: (more) => send({ more }),
+    more(more) {
+      sent += more.length;
+      send({ more });
+    },
+    unread: () => (sent - Atomics.load(shared, 2)) | 0,
+    holdOutput(until) {
+      Atomics.store(shared, 1, 1);
+      const release = () => {
+        Atomics.store(shared, 1, 0);
+        Atomics.notify(shared, 1);
+      };
+      until.then(release, release);
+    },
     cancel: () => cancel(memory),
     statementTimeout: () => statementTimeout(memory),
     async close() {

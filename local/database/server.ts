@@ -4,7 +4,7 @@ import { databaseCommand } from "./commands.ts";
 import { newClient } from "./database.ts";
 import type { Databases } from "./databases.ts";
 import { createSession, type Session } from "./session.ts";
-import { quote } from "./settings.ts";
+import { quote, superuser } from "./settings.ts";
 import { createSplitter, error, message, readyForQuery, typeOf } from "./wire.ts";
 
 const sslRequest = 80877103;
@@ -15,6 +15,16 @@ const cancelRequest = 80877102;
 const reported = `server_version server_encoding client_encoding application_name default_transaction_read_only
   in_hot_standby is_superuser session_authorization DateStyle IntervalStyle TimeZone integer_datetimes
   standard_conforming_strings scram_iterations`.split(/\s+/);
+
+/** The settings that a client asks for in its first message, in `options` too. */
+function startSettings(parameters: Map<string, string>): Map<string, string> {
+  const settings = new Map(parameters);
+  for (const other of ["user", "database", "options", "replication"]) settings.delete(other);
+  for (const [, key, value] of (parameters.get("options") ?? "").matchAll(/(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)/g)) {
+    settings.set(key!.replaceAll("-", "_"), value!.replaceAll(/\\(.)/g, "$1"));
+  }
+  return settings;
+}
 
 export function createGateway(databases: Databases): Server {
   const sessions = new Map<number, { session: Session; secret: number; database: string }>();
@@ -32,21 +42,27 @@ export function createGateway(databases: Databases): Server {
     const name = parameters.get("database") || user;
     if (!databases.exists(name)) return refuse("3D000", `database "${name}" does not exist`);
     const database = await databases.open(name);
-    const [role] = await database.ask(
-      `select oid, rolcanlogin from pg_catalog.pg_roles where rolname = ${quote(user)}`,
-    );
-    if (!role) return refuse("28000", `role "${user}" does not exist`);
-    if (role[1] !== "t") return refuse("28000", `role "${user}" is not permitted to log in`);
-
-    const settings = new Map(parameters);
-    for (const own of ["user", "database", "options", "replication"]) settings.delete(own);
-    for (const [, key, value] of (parameters.get("options") ?? "").matchAll(/(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)/g)) {
-      settings.set(key!.replaceAll("-", "_"), value!.replaceAll(/\\(.)/g, "$1"));
-    }
-    const client = newClient({ oid: Number(role[0]), role: user }, settings);
-    await database.turns.acquire(client);
+    const settings = startSettings(parameters);
+    const client = newClient({ oid: 0, role: user }, settings);
     let status: (string | null)[][];
+    await database.turns.acquire(client);
     try {
+      const [role] = await database.query(
+        { ...client, identity: superuser, settings: new Map() },
+        `select oid, rolcanlogin, rolconnlimit,
+          (select array_to_string(array_agg(option), e'\\n') from pg_db_role_setting, unnest(setconfig) option
+            where setrole in (0, pg_roles.oid) and setdatabase in (0, 1))
+          from pg_roles where rolname = ${quote(user)}`,
+      );
+      if (!role) return refuse("28000", `role "${user}" does not exist`);
+      if (role[1] !== "t") return refuse("28000", `role "${user}" is not permitted to log in`);
+      const same = connected(name).filter(({ identity }) => identity.role === user).length;
+      if (Number(role[2]) >= 0 && same >= Number(role[2]))
+        return refuse("53300", `too many connections for role "${user}"`);
+      client.identity.oid = Number(role[0]);
+      for (const [, key, value] of (role[3] ?? "").matchAll(/^([\w.]+)=(.*)$/gm)) {
+        if (!settings.has(key!)) settings.set(key!, value!);
+      }
       const names = reported.map(quote).join(", ");
       status = await database.query(
         client,

@@ -1,9 +1,12 @@
 // One client after its login: cuts what it sends into units, waits for its turn, and passes the answers on.
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Client, Database } from "./database.ts";
 import { createListening } from "./listening.ts";
+import { announcesNested, createNested } from "./nested.ts";
 import { mayChangeSettings, readSettings } from "./settings.ts";
 import { createStatements } from "./statements.ts";
+import type { Turn } from "./turns.ts";
 import { createSplitter, error, field, type Message, message, readyForQuery, sync, textAt, typeOf } from "./wire.ts";
 
 /** Answers a unit in the database's place: the messages to send instead of running it, ReadyForQuery not included. */
@@ -20,6 +23,10 @@ export interface Session {
 
 /** How long a cancelled statement may go on before its Postgres is ended, in ms. */
 const patience = 3000;
+/** How long a client may sit idle in a transaction while others wait, in ms. */
+const idleLimit = Number(process.env.LOCAL_DATABASE_IDLE_LIMIT ?? 60_000);
+/** How much COPY data of a client may lie unread, in bytes. */
+const inboxLimit = 1 << 20;
 
 export function createSession(
   id: number,
@@ -31,117 +38,82 @@ export function createSession(
   const { turns, engine } = database;
   const statements = createStatements(id, () => database.prepared);
   const listening = createListening();
+  const nested = createNested();
   const inbox: Message[] = [];
+  let inboxBytes = 0;
   let wakeUp: (() => void) | undefined;
   let gone = false;
+  /** I, T or E, as Postgres says it: idle, in a transaction, in a failed one. */
   let status = "I";
+  let transactionAt = 0;
+  let turn: Turn = "own";
   let running = false;
   let copying = false;
-  let cancelled: "user request" | "statement timeout" | undefined;
+  let stopped: "user request" | "statement timeout" | undefined;
+  let killer: NodeJS.Timeout | undefined;
   let settingsChanged = false;
+  /** The SQL of this turn, as far as it is known. */
   let texts = "";
+
+  const take = (count: number): Message[] => {
+    const taken = inbox.splice(0, count);
+    for (const part of taken) inboxBytes -= part.length;
+    if (inboxBytes < inboxLimit && socket.isPaused()) socket.resume();
+    return taken;
+  };
 
   /** Takes one unit from the inbox when it is complete: a simple query, or everything up to Sync or Flush. */
   const takeUnit = (): Message[] | undefined => {
-    while (inbox.length > 0 && "dcf".includes(typeOf(inbox[0]!))) inbox.shift(); // the rest of a failed COPY
+    while (inbox.length > 0 && "dcf".includes(typeOf(inbox[0]!))) take(1); // the rest of a failed COPY
     const first = inbox[0] && typeOf(inbox[0]);
-    if (first === "Q" || first === "F") return inbox.splice(0, 1);
+    if (first === "Q" || first === "F") return take(1);
     const end = inbox.findIndex((part) => "SH".includes(typeOf(part)));
-    return end < 0 ? undefined : inbox.splice(0, end + 1);
+    return end < 0 ? undefined : take(end + 1);
   };
 
-  /** Passes the client's COPY data on, as Postgres asks for it. */
+  /** Passes the client's COPY data on, all that has come, as long as Postgres keeps up. */
   const feed = () => {
-    if (!copying) return;
-    while (inbox.length > 0) {
-      const type = typeOf(inbox[0]!);
-      if (!"dcfSH".includes(type)) break;
-      const part = inbox.shift()!;
-      if (type === "S" || type === "H") continue; // Postgres ignores them inside a COPY
-      engine.more(part);
-      if (type !== "d") {
-        copying = false;
-        break;
-      }
-    }
+    if (engine.unread() > inboxLimit) return;
+    let count = 0;
+    while (count < inbox.length && "dSH".includes(typeOf(inbox[count]!))) count++;
+    const last = inbox[count] && "cf".includes(typeOf(inbox[count]!));
+    const data = take(count + (last ? 1 : 0)).filter((part) => !"SH".includes(typeOf(part))); // ignored inside a COPY
+    if (data.length > 0) engine.more(data.length === 1 ? data[0]! : Buffer.concat(data));
+    if (last) copying = false;
   };
 
-  /** Handles one message of Postgres; false keeps it from the client. */
-  const observe = (part: Message): boolean | Message => {
+  /** Looks at one message of Postgres: what to send to the client for it. */
+  const observe = (part: Message): Message | undefined => {
     switch (part[0]) {
       case 49: // ParseComplete
-        return statements.parsed();
+        return statements.parsed() ? part : undefined;
       case 65: // NotificationResponse
         database.deliver(part);
-        return false;
+        return undefined;
       case 67: {
         const tag = textAt(part, 5);
         if ((tag === "SET" || tag === "RESET") && mayChangeSettings(texts)) settingsChanged = true;
         if (tag === "DISCARD ALL" || tag === "DEALLOCATE ALL") database.prepared.names.clear();
         if (tag === "DISCARD ALL") settingsChanged = true;
         listening.completed(tag);
-        return true;
+        return part;
       }
       case 69:
         copying = false;
-        if (cancelled === "statement timeout" && field(part, "C") === "57014") {
-          return error("ERROR", "57014", "canceling statement due to statement timeout");
-        }
-        return true;
+        if (stopped !== "statement timeout" || field(part, "C") !== "57014") return part;
+        return error("ERROR", "57014", "canceling statement due to statement timeout");
       case 71: // CopyInResponse
         copying = true;
-        return true;
+        return part;
       case 78: // a warning of this build at each rollback
-        return !field(part, "M")?.startsWith("# ");
+        return field(part, "M")?.startsWith("# ") ? undefined : part;
       case 90:
+        if (status === "I") transactionAt = performance.now();
         status = String.fromCharCode(part[5]!);
-        return true;
+        return part;
       default:
-        return true;
+        return part;
     }
-  };
-
-  const run = async (unit: Message[]): Promise<void> => {
-    const split = createSplitter();
-    const startedAt = performance.now();
-    let statementAt = startedAt;
-    running = true;
-    cancelled = undefined;
-    const watch = setInterval(() => {
-      const limit = engine.statementTimeout();
-      if (limit > 0 && performance.now() - statementAt > limit) stop("statement timeout");
-    }, 10);
-    await database.run(client, statements.translate(unit), {
-      output(bytes) {
-        const out: Message[] = [];
-        for (const part of split(bytes)) {
-          if (part[0] === 67) statementAt = performance.now();
-          const kept = observe(part);
-          if (kept) out.push(kept === true ? part : kept);
-        }
-        write(out);
-        if (copying) feed();
-      },
-      hungry() {
-        if (gone) engine.more(message("f", "client has gone"));
-        else socket.resume();
-      },
-      refused(reason) {
-        write([reason, readyForQuery("I")]);
-      },
-    });
-    clearInterval(watch);
-    clearTimeout(ending);
-    running = false;
-    copying = false;
-  };
-
-  let ending: NodeJS.Timeout | undefined;
-  const stop = (reason: typeof cancelled) => {
-    if (cancelled) return;
-    cancelled = reason;
-    engine.cancel();
-    ending = setTimeout(() => engine.kill(), patience);
   };
 
   /** Sends messages, neighbours in one piece. */
@@ -159,6 +131,52 @@ export function createSession(
     }
     socket.write(from);
     socket.uncork();
+    if (socket.writableNeedDrain) engine.holdOutput(once(socket, "drain").catch(() => {}));
+  };
+
+  /** Runs one unit; the turn is ours. */
+  const run = async (bytes: Buffer): Promise<void> => {
+    const split = createSplitter();
+    let statementAt = performance.now();
+    running = true;
+    stopped = undefined;
+    const watch = setInterval(() => {
+      const limit = engine.statementTimeout();
+      if (limit > 0 && performance.now() - statementAt > limit) stop("statement timeout");
+    }, 10);
+    const answered = database.run(client, bytes, {
+      output(answer) {
+        const out: Message[] = [];
+        for (const part of split(answer)) {
+          if (part[0] === 67) statementAt = performance.now();
+          const seen = observe(part);
+          const shown = seen && turn === "lent" ? nested.disguise(seen) : seen;
+          if (shown) out.push(shown);
+        }
+        write(out);
+        if (copying) feed();
+      },
+      hungry() {
+        if (gone) engine.more(message("f", "the client has gone"));
+        else if (copying) feed();
+      },
+      refused: (reason) => write([reason, readyForQuery("I")]),
+    });
+    try {
+      await answered;
+    } finally {
+      clearInterval(watch);
+      clearTimeout(killer);
+      running = false;
+      copying = false;
+    }
+  };
+
+  const stop = (reason: typeof stopped) => {
+    if (stopped) return;
+    stopped = reason;
+    engine.cancel();
+    killer = setTimeout(() => database.restart("a statement could not be cancelled"), patience);
   };
 
   /** Housekeeping at the end of a turn, while Postgres is still as the client left it. */
@@ -173,70 +191,97 @@ export function createSession(
     texts = "";
   };
 
-  const loop = async () => {
-    for (;;) {
-      const unit = takeUnit();
-      if (!unit) {
-        if (gone) break;
-        await new Promise<void>((resolve) => {
-          wakeUp = resolve;
-        });
-        continue;
-      }
-      if (gone) continue;
-      const sql = unit.map((part) => statements.textOf(part)).join(";");
-      const answer = await intercept(sql, unit, status !== "I");
-      if (answer) {
-        write([...answer, readyForQuery(status as "I")]);
-        continue;
-      }
-      if (!(await turns.acquire(client))) {
-        write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
-        continue;
-      }
-      texts += `${sql};`;
-      await run(unit);
-      if (status === "I" && typeOf(unit.at(-1)!) !== "H") {
-        await endTurn();
-        turns.release(client);
-      }
+  const runUnit = async (unit: Message[]) => {
+    const sql = unit.map((part) => statements.textOf(part)).join(";");
+    const inTransaction = turn === "lent" ? nested.inTransaction() : status !== "I";
+    const answer = await intercept(sql, unit, inTransaction);
+    if (answer) return write([...answer, readyForQuery(status as "I")]);
+    turn = await turns.acquire(client);
+    if (turn === "withdrawn") {
+      return write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
     }
-    await leave();
+    texts += `${sql};`;
+    const bytes = statements.translate(unit);
+    if (turn === "own") await run(bytes);
+    else {
+      const { before, instead, after } = nested.plan(unit);
+      if (before) await database.query(client, before);
+      await run(instead ?? bytes);
+      if (after) await database.query(client, after(status));
+      if (!nested.inTransaction()) status = "I";
+    }
+    if (status === "I" && typeOf(unit.at(-1)!) !== "H") {
+      await endTurn();
+      turns.release(client);
+    } else turns.pause(client);
+  };
+
+  /** Waits for the client; ends it when it sits in a transaction, idle, and others wait. */
+  const wait = async () => {
+    const since = performance.now();
+    const patrol = setInterval(() => {
+      if (status === "I" || turns.waiting() === 0 || performance.now() - since < idleLimit) return;
+      client.end("25P03", "terminating connection due to idle-in-transaction timeout");
+    }, 1000);
+    await new Promise<void>((resolve) => {
+      wakeUp = resolve;
+    });
+    clearInterval(patrol);
   };
 
   /** Leaves nothing behind: no transaction, no statements. */
   const leave = async () => {
-    await turns.acquire(client);
-    const ignore = { output() {}, hungry() {}, refused() {} };
-    await database.run(client, Buffer.concat([...statements.farewell(), sync]), ignore);
-    await database.run(client, message("Q", "rollback"), ignore);
+    turn = await turns.acquire(client);
+    await run(Buffer.concat([...statements.farewell(), sync]));
+    if (turn === "lent") await run(nested.plan([message("Q", "rollback")]).instead!);
+    else if (status !== "I") await run(message("Q", "rollback"));
     database.clients.delete(client);
     turns.release(client);
   };
 
+  client.hosts = (guest) => {
+    const other = guest as Client;
+    const follows = other.cameAt > transactionAt || other.hosted;
+    const hosting =
+      status === "T" && announcesNested.test(texts) && follows && other.application === client.application;
+    if (hosting) other.hosted = true;
+    return hosting;
+  };
   client.listensTo = listening.channels;
   client.notify = (channel, notification) => {
     if (listening.has(channel)) write([notification]);
   };
-  client.expel = () => client.end("25P03", "terminating connection due to idle-in-transaction timeout");
   client.end = (code, text) => {
     write([error("FATAL", code, text)]);
-    socket.end();
+    socket.destroySoon();
   };
-  void loop();
+
+  const loop = async () => {
+    while (!gone) {
+      const unit = takeUnit();
+      if (unit) await runUnit(unit);
+      else await wait();
+    }
+    await leave();
+  };
+  // Rejected only when Postgres has ended, or an assumption about it is wrong; the other clients go on.
+  loop().catch((reason) => client.end("XX000", String(reason?.message ?? reason)));
 
   return {
     client,
     receive(messages) {
-      for (const part of messages) inbox.push(part);
+      for (const part of messages) {
+        inbox.push(part);
+        inboxBytes += part.length;
+      }
+      if (inboxBytes > inboxLimit) socket.pause();
       if (copying) feed();
       wakeUp?.();
-      wakeUp = undefined;
     },
     hangUp() {
       gone = true;
       if (running) stop("user request");
-      if (copying) engine.more(message("f", "client has gone"));
+      if (copying) engine.more(message("f", "the client has gone"));
       turns.withdraw(client);
       wakeUp?.();
     },

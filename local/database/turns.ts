@@ -1,47 +1,77 @@
-// Who may use the one Postgres session of a database: first come, first served, one transaction at a time.
+// Who may use the one Postgres session of a database: first come, first served, one transaction at a time. The owner of an open
+// transaction may lend its turn to a guest that it waits for.
 
 /** Somebody who takes turns. */
 export interface Guest {
-  /** Called when the guest holds its turn idly, in a transaction, while others have waited for too long. */
-  expel(): void;
+  /** Whether this guest, idle in its transaction, waits for the other one. */
+  hosts(other: Guest): boolean;
 }
 
+export type Turn = "own" | "lent" | "withdrawn";
+
 export interface Turns {
-  /** Fulfilled when the guest has the turn: true, or false when it was withdrawn meanwhile. */
-  acquire(guest: Guest): Promise<boolean>;
+  /** Fulfilled when the guest has the turn, or at once if it has it already. */
+  acquire(guest: Guest): Promise<Turn>;
+  /** The guest keeps its turn but does not use it now. */
+  pause(guest: Guest): void;
   release(guest: Guest): void;
   /** Takes a guest out of the queue; true if it stood there. */
   withdraw(guest: Guest): boolean;
-  owner(): Guest | undefined;
+  /** How many guests wait. */
   waiting(): number;
+  busy(): boolean;
 }
 
 export function createTurns(): Turns {
   let owner: Guest | undefined;
-  let queue: { guest: Guest; admit: (admitted: boolean) => void }[] = [];
+  let borrower: Guest | undefined;
+  let paused = false;
+  let queue: { guest: Guest; admit: (turn: Turn) => void }[] = [];
 
+  const admitFirst = (turn: Turn, may: (guest: Guest) => boolean): Guest | undefined => {
+    const entry = queue.find(({ guest }) => may(guest));
+    if (!entry) return undefined;
+    queue = queue.filter((other) => other !== entry);
+    entry.admit(turn);
+    return entry.guest;
+  };
   const next = () => {
-    const first = queue.shift();
-    owner = first?.guest;
-    first?.admit(true);
+    if (!owner) {
+      owner = admitFirst("own", () => true);
+      paused = false;
+    } else if (!borrower && paused) {
+      if (admitFirst("own", (guest) => guest === owner)) paused = false;
+      else borrower = admitFirst("lent", (guest) => owner!.hosts(guest));
+    }
   };
   return {
     acquire: (guest) =>
       new Promise((admit) => {
-        if (owner === guest) return admit(true);
+        if (guest === borrower) return admit("lent");
+        if (guest === owner && !borrower) {
+          paused = false;
+          return admit("own");
+        }
         queue.push({ guest, admit });
-        if (!owner) next();
+        next();
       }),
+    pause(guest) {
+      if (guest !== owner) return;
+      paused = true;
+      next();
+    },
     release(guest) {
-      if (owner === guest) next();
+      if (guest === borrower) borrower = undefined;
+      else if (guest === owner) owner = undefined;
+      next();
     },
     withdraw(guest) {
       const place = queue.find((entry) => entry.guest === guest);
       queue = queue.filter((entry) => entry !== place);
-      place?.admit(false);
+      place?.admit("withdrawn");
       return place !== undefined;
     },
-    owner: () => owner,
     waiting: () => queue.length,
+    busy: () => owner !== undefined,
   };
 }

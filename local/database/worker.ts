@@ -15,16 +15,16 @@ import {
 } from "./wasm.ts";
 import { query } from "./wire.ts";
 
-const { directory, database, compiled, memory, calls, wake, fsync } = workerData as EngineData;
+const { directory, database, compiled, memory, calls, shared, fsync, rename } = workerData as EngineData;
 const report = (message: Report) => parentPort!.postMessage(message);
 
 /** The next message of the main thread. */
 function receive(): Call {
   for (;;) {
-    const seen = Atomics.load(wake, 0);
+    const seen = Atomics.load(shared, 0);
     const received = receiveMessageOnPort(calls);
     if (received) return received.message as Call;
-    Atomics.wait(wake, 0, seen);
+    Atomics.wait(shared, 0, seen);
   }
 }
 
@@ -53,8 +53,11 @@ function serve(postgres: PostgresModule): void {
   let output: Uint8Array[] = [];
   let buffered = 0;
   let silent = false;
+  /** What the last ReadyForQuery said; it ends what Postgres sends. */
+  let status = "I";
 
   const flush = () => {
+    while (Atomics.load(shared, 1) === 1) Atomics.wait(shared, 1, 1);
     if (buffered > 0 && !silent) {
       const bytes = new Uint8Array(buffered);
       let at = 0;
@@ -74,7 +77,10 @@ function serve(postgres: PostgresModule): void {
       flush();
       report({ hungry: true });
       const call = receive();
-      input = "more" in call ? call.more : new Uint8Array(0);
+      if ("more" in call) {
+        input = call.more;
+        Atomics.add(shared, 2, input.length);
+      }
     }
     const part = input.subarray(0, length);
     postgres.HEAPU8.set(part, pointer);
@@ -82,7 +88,9 @@ function serve(postgres: PostgresModule): void {
     return part.length;
   }, "iii");
   const write = postgres.addFunction((pointer, length) => {
-    output.push(postgres.HEAPU8.slice(pointer, pointer + length));
+    const bytes = postgres.HEAPU8.slice(pointer, pointer + length);
+    if (bytes[length - 6] === 90) status = String.fromCharCode(bytes[length - 1]!);
+    output.push(bytes);
     buffered += length;
     if (buffered > 65536) flush();
     return length;
@@ -108,23 +116,31 @@ function serve(postgres: PostgresModule): void {
     return undefined;
   };
 
+  const become = ({ oid, name }: { oid: number; name: string }) => {
+    const alone = status === "I";
+    if (alone) executeSilently("begin");
+    login(postgres, oid, name);
+    if (alone) executeSilently("commit");
+  };
+
   executeSilently("load 'timescaledb'");
+  if (rename)
+    executeSilently(`update pg_catalog.pg_database set datname = '${rename}', datistemplate = false where oid = 1`);
   mendAfterStart(postgres, fsync);
   report({ ready: true });
 
   for (;;) {
     const call = receive();
-    if ("more" in call) continue; // the tail of a COPY that has failed meanwhile
+    if ("more" in call) {
+      Atomics.add(shared, 2, call.more.length); // the tail of a COPY that has failed meanwhile
+      continue;
+    }
     if ("close" in call) break;
     let failed: Uint8Array | undefined;
     forgetCancel(postgres);
     for (const step of call.before) {
       if (typeof step === "string") failed ??= executeSilently(step);
-      else {
-        executeSilently("begin");
-        login(postgres, step.oid, step.name);
-        executeSilently("commit");
-      }
+      else become(step);
     }
     if (failed) report({ refused: failed });
     else {
