@@ -10,6 +10,7 @@ import { BoundsPlugin } from "./src/graphql/bounds.ts";
 import { DescriptionsPlugin } from "./src/graphql/descriptions.ts";
 import { maskError } from "./src/graphql/errors.ts";
 import { FiltersPlugin } from "./src/graphql/filters.ts";
+import { MissingRowsPlugin } from "./src/graphql/missing-rows.ts";
 import { ModelPlugin } from "./src/graphql/model.ts";
 import { NamesPlugin } from "./src/graphql/names.ts";
 import { NotesPlugin } from "./src/graphql/notes.ts";
@@ -28,10 +29,12 @@ const preset: GraphileConfig.Preset = {
     FiltersPlugin,
     OrderPlugin,
     PagingPlugin,
+    MissingRowsPlugin,
     BoundsPlugin,
     NotesPlugin,
   ],
-  disablePlugins: ["NodePlugin", "QueryQueryPlugin"],
+  // Relay's node ids, and what was for its first version
+  disablePlugins: ["NodePlugin", "QueryQueryPlugin", "MutationPayloadQueryPlugin", "PgMutationPayloadEdgePlugin"],
   gather: { pgStrictFunctions: true },
   schema: {
     dontSwallowErrors: true,

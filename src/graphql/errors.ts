@@ -73,6 +73,8 @@ function known(error: PostgresError): Answer | undefined {
   }
   // Bad values, exceptions that our functions raise, and our own codes (SL...).
   if (/^(22|SL|P0001)/.test(code)) return { code: "BAD_REQUEST", message: detail ? `${message}: ${detail}` : message };
+  if (message.startsWith("No values were deleted"))
+    return { code: "NOT_FOUND", message: "There is no row with this key" };
   if (isUnreachable(error))
     return { code: "UNAVAILABLE", message: "The database cannot be reached at the moment: try again, see /readyz" };
   return undefined;

@@ -47,6 +47,9 @@ const SINGLE = ["services", "alert_rules", "alerts"];
 /** Functions that are not for clients: the worker calls them. */
 const NOT_FOR_CLIENTS = ["evaluate_alert_rules"];
 
+/** What the answer of a mutation is called, where it is a function. */
+const RESULTS: Record<string, string> = { acknowledge_alert: "alert", archive: "tiers" };
+
 /** Columns without an index that lists are filtered by all the same; `since` and `until` keep that cheap. */
 const FILTERS: Record<string, string> = {
   events: "service endpoint level status_code request_id trace_id user_id",
@@ -86,6 +89,7 @@ export const ModelPlugin = pgSmartTags(
     // The alerts of a rule belong to its id.
     tag("attribute", "alert_rules.id", { behavior: "-attribute:update" }),
     NOT_FOR_CLIENTS.map((name) => tag("procedure", name, { behavior: "-*" })),
+    Object.entries(RESULTS).map(([name, resultFieldName]) => tag("procedure", name, { resultFieldName })),
     Object.entries(FILTERS).flatMap(([table, columns]) =>
       words(columns).map((column) => tag("attribute", `${table}.${column}`, { behavior: "+filterBy" })),
     ),

@@ -27,21 +27,20 @@ export const PagingPlugin: GraphileConfig.Plugin = {
       },
       GraphQLObjectType_fields_field(field, _build, { scope: { isPgFieldConnection } }) {
         const { plan } = field;
-        if (!isPgFieldConnection || !plan || !field.args?.first) return field;
-        const hasLast = Boolean(field.args.last);
+        if (!isPgFieldConnection || !plan) return field;
         return {
           ...field,
           plan($parent, args, info) {
             const $connection = plan($parent, args, info);
-            if ($connection instanceof ConnectionStep) {
-              const $first = args.getRaw("first");
-              if (hasLast) {
-                const $last = args.getRaw("last");
-                $connection.setFirst(lambda([$first, $last], ([first, last]) => size("first", first, last), true));
-                $connection.setLast(lambda($last, (last) => size("last", last, true), true));
-              } else {
-                $connection.setFirst(lambda($first, (first) => size("first", first, null), true));
-              }
+            if (!($connection instanceof ConnectionStep)) return $connection;
+            const $first = args.getRaw("first");
+            // The arguments of a field are known only now: they are added after this hook.
+            if (info.field.args.some(({ name }) => name === "last")) {
+              const $last = args.getRaw("last");
+              $connection.setFirst(lambda([$first, $last], ([first, last]) => size("first", first, last), true));
+              $connection.setLast(lambda($last, (last) => size("last", last, true), true));
+            } else {
+              $connection.setFirst(lambda($first, (first) => size("first", first, null), true));
             }
             return $connection;
           },
