@@ -4,6 +4,7 @@
 
 import "postgraphile";
 import { type PgCodec, type PgCodecWithAttributes, type PgConditionLike, TYPES } from "postgraphile/@dataplan/pg";
+import type { SQL } from "postgraphile/@dataplan/pg/pg-sql2";
 
 /** The time of a row: the first of these columns that it has. */
 const TIME_COLUMNS = ["bucket", "time", "received_at", "triggered_at", "as_of"];
@@ -39,7 +40,7 @@ export const FiltersPlugin: GraphileConfig.Plugin = {
         const codec = pgCodec as PgCodecWithAttributes;
         const { sql } = build;
 
-        const bound = (fieldName: string, column: string, operator: string, type: string, description: string) =>
+        const bound = (fieldName: string, column: string, operator: SQL, type: string, description: string) =>
           fieldWithHooks({ fieldName }, () => ({
             type: build.getInputTypeByName(type),
             description,
@@ -47,7 +48,7 @@ export const FiltersPlugin: GraphileConfig.Plugin = {
               if (value === null) return;
               const { sqlType } = codec.attributes[column]!.codec;
               const left = sql`${condition.alias}.${sql.identifier(column)}`;
-              condition.where(sql`${left} ${sql.raw(operator)} ${sql.value(value)}::${sqlType}`);
+              condition.where(sql`${left} ${operator} ${sql.value(value)}::${sqlType}`);
             },
           }));
 
@@ -55,14 +56,14 @@ export const FiltersPlugin: GraphileConfig.Plugin = {
         const time = TIME_COLUMNS.find((name) => codec.attributes[name]?.codec === TYPES.timestamptz);
         if (time) {
           const name = build.inflection.attribute({ codec, attributeName: time });
-          extra.since = bound("since", time, ">=", "Datetime", `Only rows with this \`${name}\` or a later one.`);
-          extra.until = bound("until", time, "<", "Datetime", `Only rows with a \`${name}\` before this.`);
+          extra.since = bound("since", time, sql`>=`, "Datetime", `Only rows with this \`${name}\` or a later one.`);
+          extra.until = bound("until", time, sql`<`, "Datetime", `Only rows with a \`${name}\` before this.`);
         }
         if (codec.extensions?.pg?.name === "high_risk_events")
           extra.minRiskScore = bound(
             "minRiskScore",
             "business_risk_score",
-            ">=",
+            sql`>=`,
             "Float",
             "Only events with this `businessRiskScore` or a higher one.",
           );
