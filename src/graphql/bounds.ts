@@ -50,7 +50,7 @@ export function assertBounded(query: string, variables: Variables = {}): void {
   try {
     document = parse(query, { maxTokens: BOUNDS.tokens, noLocation: true });
   } catch (error) {
-    if (/more than \d+ tokens/.test(String(error))) refuse("tokens", `more than ${BOUNDS.tokens}`, BOUNDS.tokens);
+    if (/more tha[nt] \d+ tokens/.test(String(error))) refuse("tokens", `more than ${BOUNDS.tokens}`, BOUNDS.tokens);
     return;
   }
 

@@ -16,7 +16,7 @@ beforeAll(async () => {
         time: ago(now, minutes * 60),
         service: "web",
         latency_ms: 10 * minutes,
-        business_risk_score: 0.6 + minutes / 10,
+        business_risk_score: [0.7, 0.8, 0.9, 1][minutes - 1]!,
       },
       { time: ago(now, minutes * 60), service: "db", level: "error" as const },
     ]),

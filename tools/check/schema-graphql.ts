@@ -1,5 +1,6 @@
 // schema.graphql: the API as clients see it, for reading and for seeing in a review what changes for them.
 
+import "../../src/graphql/environment.ts";
 import { lexicographicSortSchema, printSchema } from "graphql";
 import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
