@@ -11,9 +11,11 @@ import { ensureTopics, kafkaClient } from "../src/kafka.ts";
 import { reason } from "../src/log.ts";
 import { LocalError } from "./error.ts";
 import { endWithParent } from "./guard.ts";
-import { java, javaFlags, kafkaJars } from "./kafka/jars.ts";
+import { kafkaJars } from "./kafka/jars.ts";
+import { classArchive, findJava, javaFlags } from "./kafka/java.ts";
 import { type KafkaLog, kafkaLog } from "./kafka/log.ts";
 import { serverProperties } from "./kafka/properties.ts";
+import { warmUp } from "./kafka/warm-up.ts";
 import { freePort, portIsBusy, portListens } from "./ports.ts";
 
 const START_LIMIT_MS = 120_000; // 2 s on an idle machine; one that swaps needs patience
@@ -51,7 +53,7 @@ export async function startKafka(options: {
     throw new LocalError(
       `port ${port} is busy: if a Kafka listens there, set KAFKA_BROKERS=${brokers} to use it, else stop what does`,
     );
-  const program = await java();
+  const java = await findJava();
   const jars = await kafkaJars(onProgress);
   try {
     mkdirSync(dataDir, { recursive: true });
@@ -59,10 +61,10 @@ export async function startKafka(options: {
     throw new LocalError(`${dataDir} cannot be Kafka's data folder: ${(error as Error).message}`);
   }
   const log = kafkaLog(join(dataDir, "kafka.log"));
-  const run = (main: string, ...args: string[]) => {
+  const run = (...args: string[]) => {
     const output = openSync(log.file, "a");
     const stdio = ["ignore" as const, output, output];
-    const child = spawn(program, [...javaFlags(jars), main, ...args], { stdio, detached: true });
+    const child = spawn(java.program, [...javaFlags(jars), ...args], { stdio, detached: true });
     closeSync(output);
     endWithParent(child);
     return child;
@@ -76,10 +78,15 @@ export async function startKafka(options: {
     );
   }
 
-  onProgress("starting Kafka");
   const settings = join(dataDir, "server.properties");
   writeFileSync(settings, serverProperties({ data, port, controllerPort: await freePort() }));
-  const broker = run("kafka.Kafka", settings);
+  const archive = classArchive(java, jars);
+  if (!existsSync(archive)) {
+    onProgress("starting Kafka once to make its later starts quicker");
+    await archiveClasses(archive, port, (flag) => run(flag, "kafka.Kafka", settings));
+  }
+  onProgress("starting Kafka");
+  const broker = run(`-XX:SharedArchiveFile=${archive}`, "kafka.Kafka", settings);
   const exited = once(broker, "exit").then(([code, signal]) => `Kafka ended (${signal ?? `status ${code}`})`, reason);
   const stop = async () => {
     broker.kill("SIGTERM");
@@ -91,7 +98,8 @@ export async function startKafka(options: {
   try {
     const listens = await Promise.race([untilListening(port), exited.then(() => false)]);
     if (!listens) throw failure(dataDir, log);
-    await ensureTopics(kafkaClient({ kafka: { brokers: [brokers], ssl: false } }, "stacklens-local"), topics);
+    const kafka = kafkaClient({ kafka: { brokers: [brokers], ssl: false } }, "stacklens-local");
+    await Promise.all([ensureTopics(kafka, topics), warmUp(kafka)]);
   } catch (error) {
     await stop();
     throw error;
@@ -114,6 +122,17 @@ async function format(
   if (code !== 0) throw failure(dataDir, log);
   rmSync(settings);
   renameSync(fresh, data);
+}
+
+/** Starts a broker that writes down the classes that it loaded when it ends, and ends it. */
+async function archiveClasses(archive: string, port: number, run: (flag: string) => ChildProcess): Promise<void> {
+  const fresh = `${archive}.${process.pid}`;
+  const broker = run(`-XX:ArchiveClassesAtExit=${fresh}`);
+  const exited = once(broker, "exit");
+  await Promise.race([untilListening(port), exited]);
+  broker.kill("SIGTERM");
+  await exited;
+  if (existsSync(fresh)) renameSync(fresh, archive);
 }
 
 async function untilListening(port: number): Promise<boolean> {

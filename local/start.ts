@@ -7,7 +7,8 @@ import { ConfigError, readConfig } from "../src/config.ts";
 import { reason } from "../src/log.ts";
 import { type Child, say, startChild } from "./child.ts";
 import { LocalError } from "./error.ts";
-import { java, kafkaJars } from "./kafka/jars.ts";
+import { kafkaJars } from "./kafka/jars.ts";
+import { findJava } from "./kafka/java.ts";
 import { takeLock } from "./lock.ts";
 import { portIsBusy } from "./ports.ts";
 import { untilDatabase, untilOk } from "./ready.ts";
@@ -60,7 +61,7 @@ async function start(): Promise<void> {
   if (local.database) await free(DATABASE_PORT, "the local TimescaleDB", "set DATABASE_URL to the database to use");
   if (local.kafka) await free(KAFKA_PORT, "the local Kafka", "set KAFKA_BROKERS to the Kafka to use");
   await free(config.port, "the server", "set PORT to another one");
-  if (local.kafka) await java(); // said now, before anything else has started
+  if (local.kafka) await findJava(); // said now, before anything else has started
 
   const launch = (list: Child[], name: string, ...argv: string[]) => {
     const child = startChild(name, argv, env);

@@ -7,8 +7,9 @@ import { log } from "./log.ts";
 
 const LOG = { [logLevel.ERROR]: log.error, [logLevel.WARN]: log.warn, [logLevel.INFO]: log.info } as const;
 
-// kafkajs says so of every idempotent producer with a limit; after the last try the error is reported, so nobody is misled.
-const ABOUT_RETRIES = "Limiting retries for the idempotent producer";
+// What kafkajs says of every producer (its partitioner is Java's now), of every idempotent one with a limit of tries, and of every
+// answer after which it tries again: where that does not help, the error comes back to the caller, who says it.
+const NOISE = /^KafkaJS v2.0.0 switched default partitioner|^Limiting retries for the idempotent producer|^Response /;
 
 registerCodecs();
 silenceFalseWarning();
@@ -30,7 +31,7 @@ export function kafkaClient(config: Pick<Config, "kafka">, clientId: string, ret
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => {
       const { message, timestamp, logger, ...fields } = entry.log;
-      if (message.startsWith(ABOUT_RETRIES)) return;
+      if (NOISE.test(message)) return;
       const { error, broker, groupId } = fields;
       const shown = Object.entries({ client: clientId, error, broker, groupId }).filter(
         ([, value]) => value !== undefined,

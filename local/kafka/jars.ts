@@ -1,51 +1,17 @@
-// Java, and Kafka's jars: Maven resolves them once from pom.xml into .local/kafka-jars, under a name made from the pom's content.
+// Kafka's jars: Maven resolves them once from pom.xml into .local/kafka-jars, under a name made from the pom's content.
 
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { LocalError } from "../error.ts";
 import { endWithParent } from "../guard.ts";
+import { OTHERWISE } from "./java.ts";
 
 const POM = fileURLToPath(new URL("./pom.xml", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.local/kafka-jars/", import.meta.url));
-const NEEDED_JAVA = 17; // Kafka 4's brokers
-const OTHERWISE = "or set KAFKA_BROKERS to a Kafka that runs already";
-
-/** The Java program to use: JAVA_HOME's, else the one on the PATH. */
-export async function java(): Promise<string> {
-  const program = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, "bin", "java") : "java";
-  const found = await promisify(execFile)(program, ["-version"]).catch((error: NodeJS.ErrnoException) => error);
-  if (found instanceof Error) {
-    const where = process.env.JAVA_HOME
-      ? `JAVA_HOME (${process.env.JAVA_HOME}) has no working bin/java`
-      : "there is no Java on the PATH";
-    throw new LocalError(`${where}, and the local Kafka needs Java ${NEEDED_JAVA} or newer: install it, ${OTHERWISE}`);
-  }
-  const version = /version "(\d+)(?:\.(\d+))?/.exec(found.stderr);
-  const major = Number(version?.[1] === "1" ? version[2] : version?.[1]); // up to 8 it called itself 1.x
-  if (major < NEEDED_JAVA)
-    throw new LocalError(
-      `Java is version ${major}, and the local Kafka needs ${NEEDED_JAVA} or newer: install it, ${OTHERWISE}`,
-    );
-  return program;
-}
-
-/** Flags for a broker that starts in 2 s and stays under 400 MB. */
-export function javaFlags(jars: string): string[] {
-  return [
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-cp",
-    join(jars, "*"),
-  ];
-}
 
 /** The folder with Kafka's jars; has Maven fetch them if this pom.xml's are not there yet (20 s, 45 MB, some 460 files). */
 export async function kafkaJars(onProgress: (message: string) => void): Promise<string> {
