@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { openDatabases } from "./database/databases.ts";
+import { lockDirectory } from "./database/lock.ts";
 import { createGateway } from "./database/server.ts";
 import { compilePostgres } from "./database/wasm.ts";
 
@@ -11,39 +12,62 @@ export interface DatabaseOptions {
   dataDir: string;
   port: number;
   host?: string;
-  /** "test" gives up safety against power cuts for speed. */
+  /** "test" takes less memory, and gives up safety against power cuts for speed; kill -9 is safe with both. */
   tuning?: "laptop" | "test";
 }
 
-/** Starts the server; `url` is that of the database stacklens. Problems are errors of one clear line. */
+/** Starts the server; `url` is that of the database stacklens. What goes wrong is an error of one line with the remedy. */
 export async function startDatabase(options: DatabaseOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const { dataDir, port, host = "127.0.0.1", tuning = "laptop" } = options;
   mkdirSync(dataDir, { recursive: true });
-  const databases = await openDatabases(dataDir, compilePostgres(tuning === "laptop" ? 64 : 16), tuning === "laptop");
-  await databases.open("stacklens");
-  const server = createGateway(databases);
-  server.listen(port, host);
-  await once(server, "listening");
-  const address = server.address() as { port: number };
-  return {
-    url: `postgres://postgres@${host}:${address.port}/stacklens`,
-    async stop() {
-      server.close();
-      await databases.close();
-    },
-  };
+  const unlock = lockDirectory(dataDir);
+  try {
+    const databases = await openDatabases(dataDir, compilePostgres(tuning === "laptop" ? 64 : 16), tuning === "laptop");
+    const gateway = createGateway(databases);
+    gateway.server.listen(port, host);
+    try {
+      await once(gateway.server, "listening");
+    } catch (reason) {
+      if ((reason as NodeJS.ErrnoException).code !== "EADDRINUSE") throw reason;
+      throw new Error(`port ${port} on ${host} is in use; stop what listens there or choose another port`);
+    }
+    try {
+      await databases.open("stacklens");
+    } catch (reason) {
+      gateway.server.close();
+      throw reason;
+    }
+    const address = gateway.server.address() as { port: number };
+    return {
+      url: `postgres://postgres@${host}:${address.port}/stacklens`,
+      async stop() {
+        gateway.stop();
+        await databases.close();
+        unlock();
+      },
+    };
+  } catch (reason) {
+    unlock();
+    throw reason;
+  }
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { "data-dir": { type: "string" }, port: { type: "string" } } });
+  const usage = "usage: node local/database.ts --data-dir DIRECTORY --port PORT [--tuning laptop|test]";
   try {
-    const { url, stop } = await startDatabase({ dataDir: values["data-dir"]!, port: Number(values.port) });
+    const { values } = parseArgs({
+      options: { "data-dir": { type: "string" }, port: { type: "string" }, tuning: { type: "string" } },
+    });
+    const { "data-dir": dataDir, tuning = "laptop" } = values;
+    const port = Number(values.port);
+    if (!dataDir || !(port >= 0 && port < 65536) || (tuning !== "laptop" && tuning !== "test")) throw new Error(usage);
+    const { url, stop } = await startDatabase({ dataDir, port, tuning });
     console.log(`TimescaleDB is ready at ${url}`);
     const end = () => stop().then(() => process.exit(0));
     process.once("SIGTERM", end);
     process.once("SIGINT", end);
   } catch (reason) {
-    console.error((reason as Error).message);
+    console.error(`local database: ${(reason as Error).message}`);
     process.exit(1);
   }
 }

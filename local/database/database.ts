@@ -1,5 +1,7 @@
 // One open database: its engine, whose turn it is, and what all its clients have in common.
+import { setTimeout } from "node:timers/promises";
 import { type Engine, type Listener, openEngine, type Step } from "./engine.ts";
+import { scheduleJobs } from "./jobs.ts";
 import { enter, type Identity, superuser } from "./settings.ts";
 import { nothingPrepared, type Prepared } from "./statements.ts";
 import { createTurns, type Guest, type Turns } from "./turns.ts";
@@ -41,7 +43,7 @@ export interface Database {
   turns: Turns;
   prepared: Prepared;
   clients: Set<Client>;
-  /** Fulfilled when its Postgres has ended without being asked to. */
+  /** Fulfilled when its Postgres has ended, with the reason. */
   ended: PromiseWithResolvers<string>;
   /** Runs one unit for a client that has the turn. */
   run(client: Client, unit: Uint8Array, listener: Listener): Promise<void>;
@@ -52,6 +54,9 @@ export interface Database {
   restart(reason: string): void;
   /** Runs SQL as the superuser in a turn of its own; rows in text form. */
   ask(sql: string): Promise<(string | null)[][]>;
+  /** Lets the gateway itself have a turn, as the superuser. */
+  inTurn<T>(action: (gateway: Client) => Promise<T>): Promise<T>;
+  closed(): boolean;
   /** Does something with the files while they are all on disk and nothing changes them. */
   whileStill<T>(action: () => T): Promise<T>;
   /** Hands a NotificationResponse to the clients; each knows what it listens to. */
@@ -69,11 +74,12 @@ export async function openDatabase(
 ): Promise<Database> {
   const engine = await openEngine(compiled, directory, catalogName, fsync, catalogName === name ? undefined : name);
   const turns = createTurns();
+  let closing = false;
   let inPlace: Client | undefined;
   let loggedIn: string | undefined;
 
   /** Lets the gateway itself have a turn. */
-  const inTurn = async <T>(action: (gateway: Client) => Promise<T>): Promise<T> => {
+  const inTurn: Database["inTurn"] = async (action) => {
     const gateway = newClient(superuser, new Map());
     await turns.acquire(gateway);
     try {
@@ -91,6 +97,7 @@ export async function openDatabase(
     clients: new Set(),
     ended: Promise.withResolvers(),
     restart(reason) {
+      closing = true;
       void engine.kill();
       crashed(reason);
     },
@@ -101,7 +108,11 @@ export async function openDatabase(
         inPlace = client;
         loggedIn = client.identity.role;
       }
-      await engine.run(before, unit, listener);
+      const refused = (reason: Buffer) => {
+        inPlace = undefined;
+        listener.refused(reason);
+      };
+      await engine.run(before, unit, { ...listener, refused });
     },
     async query(client, sql) {
       const rows: (string | null)[][] = [];
@@ -133,7 +144,15 @@ export async function openDatabase(
         await database.query(gateway, "checkpoint");
         return action();
       }),
-    close: () => inTurn(() => engine.close()),
+    inTurn,
+    closed: () => closing,
+    async close() {
+      closing = true;
+      engine.cancel();
+      await Promise.race([inTurn(() => engine.close()).catch(() => {}), setTimeout(1500, undefined, { ref: false })]);
+      await engine.kill();
+      database.ended.resolve("closed");
+    },
   };
   const crashed = (reason: string) => {
     for (const client of database.clients)
@@ -141,5 +160,6 @@ export async function openDatabase(
     database.ended.resolve(reason);
   };
   engine.crashed.then(crashed);
+  scheduleJobs(database);
   return database;
 }

@@ -51,15 +51,24 @@ export async function openDatabases(
     renameSync(temporary, folder(pristine));
   }
 
+  const damaged = (name: string, reason: string) =>
+    new Error(
+      `${folder(name)} is damaged (${reason}); put a copy in its place, or remove it to start with an empty database`,
+    );
+
   /** A copy still has the name of its template in its catalog; the file beside it says which. */
   const openFolder = async (name: string): Promise<Database> => {
+    if (!existsSync(join(folder(name), "PG_VERSION"))) throw damaged(name, "PG_VERSION is missing");
     const note = join(folder(name), "database_name");
     const noted = existsSync(note) ? readFileSync(note, "utf8") : pristine;
-    const database = await openDatabase(compiled, folder(name), name, noted, fsync).catch((reason) => {
-      // Ended between the renaming and its note.
-      if (noted === name) throw reason;
-      return openDatabase(compiled, folder(name), name, name, fsync);
-    });
+    const database = await openDatabase(compiled, folder(name), name, noted, fsync)
+      // Ended between the renaming and its note?
+      .catch((reason) =>
+        noted === name ? Promise.reject(reason) : openDatabase(compiled, folder(name), name, name, fsync),
+      )
+      .catch((reason) => {
+        throw damaged(name, reason.message);
+      });
     if (noted !== name) writeFileSync(note, name, { flush: true });
     return database;
   };

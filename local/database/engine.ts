@@ -141,6 +141,8 @@ export async function openEngine(
     },
     async kill() {
       ending = true;
+      closed.resolve();
+      current?.fail(new Error("Postgres was ended"));
       await worker.terminate();
     },
     crashed: crashed.promise,

@@ -1,5 +1,6 @@
 // LISTEN and UNLISTEN of one client. Postgres knows one list for its one session, so each client's own is kept here.
 import type { Client } from "./database.ts";
+import { quoteName } from "./settings.ts";
 
 export interface Listening {
   has(channel: string): boolean;
@@ -35,7 +36,7 @@ export function createListening(): Listening {
       tags = new Set();
       if (!ended) return [];
       const needed = new Set([...others].flatMap((client) => [...client.listensTo()]));
-      return [...needed].map((channel) => `"${channel.replaceAll('"', '""')}"`);
+      return [...needed].map(quoteName);
     },
   };
 }

@@ -26,7 +26,13 @@ function startSettings(parameters: Map<string, string>): Map<string, string> {
   return settings;
 }
 
-export function createGateway(databases: Databases): Server {
+export interface Gateway {
+  server: Server;
+  /** Ends all clients and takes no more. */
+  stop(): void;
+}
+
+export function createGateway(databases: Databases): Gateway {
   const sessions = new Map<number, { session: Session; secret: number; database: string }>();
   let lastId = 0;
 
@@ -141,5 +147,14 @@ export function createGateway(databases: Databases): Server {
     };
     socket.on("data", starting);
   };
-  return createServer({ noDelay: true }, connection);
+  const server = createServer({ noDelay: true }, connection);
+  return {
+    server,
+    stop() {
+      server.close();
+      for (const { session } of sessions.values()) {
+        session.client.end("57P01", "terminating connection due to administrator command");
+      }
+    },
+  };
 }

