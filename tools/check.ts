@@ -34,10 +34,11 @@ await step("migrations", "rules that do not apply are left out in .squawk.toml, 
   command("squawk", ["--reporter", "gcc", "migrations/**/*.sql", "sql/**/*.sql"]),
 );
 
-const server = await databaseServer();
-console.log(`database: ${server.says}`);
+let server: Awaited<ReturnType<typeof databaseServer>> | undefined;
 let template = "";
 try {
+  server = await databaseServer();
+  console.log(`database: ${server.says}`);
   template = await makeTemplate(server.url);
   const url = await copyTemplate(server.url, template, `${template}_check`);
   const sql = connect(url, "stacklens check", 1);
@@ -55,10 +56,10 @@ try {
   await sql.end();
 } catch (error) {
   failed++;
-  console.log(`FAILED   the migrations do not run\n  ${reason(error)}`);
+  console.log(`FAILED          the migrated database\n  ${reason(error)}`);
 } finally {
-  if (template) await dropTemplate(server.url, template);
-  await server.stop();
+  if (server && template) await dropTemplate(server.url, template);
+  await server?.stop();
 }
 
 if (failed) process.exitCode = 1;
