@@ -51,6 +51,7 @@ try {
 async function start(): Promise<void> {
   const local = { database: !process.env.DATABASE_URL?.trim(), kafka: !process.env.KAFKA_BROKERS?.trim() };
   const env = {
+    NODE_COMPILE_CACHE: ".local/compile-cache", // the server's modules load in 0.47 s instead of 0.67
     ...process.env,
     ...(local.database && { DATABASE_URL: `postgres://postgres@127.0.0.1:${DATABASE_PORT}/stacklens` }),
     ...(local.kafka && { KAFKA_BROKERS: `127.0.0.1:${KAFKA_PORT}` }),
@@ -77,6 +78,7 @@ async function start(): Promise<void> {
 
   const database = async () => {
     const folder = ["--data-dir", ".local/database", "--port", String(DATABASE_PORT)];
+    if (local.database) say("database", "starting TimescaleDB");
     const child = local.database ? launch(services, "database", "local/database.ts", ...folder) : undefined;
     await first(
       child,
@@ -104,6 +106,7 @@ async function start(): Promise<void> {
   await Promise.all([
     first(ingest, ingest.ready),
     first(worker, worker.ready),
+    first(server, server.ready),
     first(
       server,
       untilOk(`${address}/readyz`, (why) => say("server", `not ready yet: ${why}`)),
