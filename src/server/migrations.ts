@@ -3,12 +3,12 @@
 import { readdirSync } from "node:fs";
 import type { Sql } from "../db.ts";
 
-const FOLDER = new URL("../../migrations/committed/", import.meta.url);
+const COMMITTED = new URL("../../migrations/committed/", import.meta.url);
 const REMEDY = "run `npm run migrate`";
 
 /** Undefined when they are all there; else one line. A database that is newer than this program is fine. */
-export async function missingMigrations(sql: Sql): Promise<string | undefined> {
-  const ours = readdirSync(FOLDER).filter((name) => name.endsWith(".sql"));
+export async function missingMigrations(sql: Sql, folder = COMMITTED): Promise<string | undefined> {
+  const ours = readdirSync(folder).filter((name) => name.endsWith(".sql"));
   const [there] = await sql<{ model: boolean; recorded: boolean }[]>`
     select
       to_regclass('analytics.events') is not null as model,
