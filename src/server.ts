@@ -18,12 +18,12 @@ import { cors } from "./server/cors.ts";
 import { healthz, readyz } from "./server/health.ts";
 import { close, listen } from "./server/listen.ts";
 import { metrics } from "./server/metrics.ts";
+import { graphqlPool } from "./server/pool.ts";
 import { observe } from "./server/requests.ts";
 import { json } from "./server/respond.ts";
 import { within } from "./server/within.ts";
 
-const POOL = 10; // connections for GraphQL; each root field of a query takes one
-const CHECK_POOL = 2; // beside them, so that checks answer while queries wait
+const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
 const RETRY_MS = 500;
 const STOP_LIMIT_MS = 900; // after the second that open requests have: 2 s in all
 
@@ -39,25 +39,21 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   const server = await listen(config.host, config.port, (request, response) => {
     observe(request, response, self.record);
     if (cors(config.corsOrigins, request, response)) return;
-    const url = new URL(request.url ?? "/", "http://localhost");
-    if (request.method === "GET" && url.pathname === "/healthz") return healthz(response);
-    if (request.method === "GET" && url.pathname === "/readyz") return readyz(response, url, ready.checks, stopping);
-    if (request.method === "GET" && url.pathname === "/metrics") return metrics(response, sql, self);
+    const [path, query] = (request.url ?? "/").split("?", 2);
+    const reads = request.method === "GET" || request.method === "HEAD";
+    if (reads && path === "/healthz") return healthz(response);
+    if (reads && path === "/readyz") return readyz(response, new URLSearchParams(query), ready.checks, stopping);
+    if (reads && path === "/metrics") return metrics(response, sql, self);
     if (!graphql.emit("request", request, response))
       json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
   await databaseReady(ready.checks);
-  const service = makePgService({
-    connectionString: config.databaseUrl,
-    schemas: ["analytics"],
-    pubsub: false,
-    poolConfig: { max: POOL, application_name: "stacklens server", connectionTimeoutMillis: 5_000 },
-  });
+  const pool = graphqlPool(config.databaseUrl);
   const instance = postgraphile({
     extends: [preset],
-    pgServices: [service],
+    pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false })],
     schema: { retryOnInitFail: retry },
   });
   await instance.getSchema();
@@ -68,10 +64,9 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
-    await within(
-      STOP_LIMIT_MS,
-      Promise.all([self.stop(), service.release?.(), ready.release(), sql.end({ timeout: 1 })]),
-    ).catch((error) => log.warn("server stops without waiting any longer", { error }));
+    await within(STOP_LIMIT_MS, Promise.all([self.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
+      (error) => log.warn("server stops without waiting any longer", { error }),
+    );
   };
 }
 

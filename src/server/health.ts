@@ -8,9 +8,14 @@ export function healthz(response: ServerResponse): void {
   text(response, 200, "ok\n");
 }
 
-export async function readyz(response: ServerResponse, url: URL, checks: Checks, stopping: boolean): Promise<void> {
+export async function readyz(
+  response: ServerResponse,
+  query: URLSearchParams,
+  checks: Checks,
+  stopping: boolean,
+): Promise<void> {
   const names = Object.keys(checks) as (keyof Checks)[];
-  const asked = url.searchParams.get("only")?.split(",") ?? names;
+  const asked = query.get("only")?.split(",") ?? names;
   const unknown = asked.find((name) => !names.includes(name as keyof Checks));
   if (unknown !== undefined)
     return json(response, 400, { error: `there is no check "${unknown}": use ${names.join(", ")}` });

@@ -1,3 +1,4 @@
+import net from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Api, startApi } from "../graphql/api.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
@@ -53,4 +54,21 @@ test("the IDE is served, with its files from this server", async () => {
 
 test("what does not exist is 404", async () => {
   expect((await fetch(`${api.url}/nothing`)).status).toBe(404);
+});
+
+test.each([
+  "GET //",
+  "GET /%",
+  "GET *",
+  "POST /readyz",
+  "DELETE /graphql",
+  "OPTIONS /",
+  "HEAD /healthz",
+  "GET /\\..\\x",
+  "GET http://[",
+])("an odd request gets an answer: %s", async (line) => {
+  const socket = net.connect({ host: "127.0.0.1", port: Number(new URL(api.url).port) });
+  socket.end(`${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+  expect(String((await socket.toArray())[0])).toMatch(/^HTTP\/1\.1 (200|204|400|404|405|415) /);
+  expect((await fetch(`${api.url}/healthz`)).status).toBe(200);
 });
