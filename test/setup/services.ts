@@ -20,7 +20,7 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { connect, type Sql } from "../../src/db.ts";
-import { copyTemplate, dropDatabase } from "./template.ts";
+import { copyTemplate, dropDatabase, startScheduler } from "./template.ts";
 
 export type TestDatabase = {
   /** Connection string of the copy, as for DATABASE_URL. */
@@ -36,7 +36,10 @@ export async function testDatabase(options: { jobs?: boolean } = {}): Promise<Te
   const { server, template } = inject("database");
   const url = await copyTemplate(server, template, unique(template));
   const sql = connect(url, "stacklens test");
-  if (options.jobs) await sql`select alter_job(job_id, scheduled => true) from timescaledb_information.jobs`;
+  if (options.jobs) {
+    await sql`select alter_job(job_id, scheduled => true) from timescaledb_information.jobs`;
+    await startScheduler(sql);
+  }
   return {
     url,
     sql,

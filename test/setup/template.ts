@@ -18,8 +18,7 @@ export async function makeTemplate(server: string): Promise<string> {
   await migrate(url, { current: true });
 
   const sql = connect(url, "stacklens test template", 1);
-  const [{ scheduler }] = (await sql`
-    select current_setting('shared_preload_libraries', true) ~ 'timescaledb' as scheduler`) as [{ scheduler: boolean }];
+  const scheduler = await hasScheduler(sql);
   await sql`select alter_job(job_id, scheduled => false) from timescaledb_information.jobs`;
   // TimescaleDB's scheduler sits in each database of a server, and nobody can copy a database that somebody is connected to.
   if (scheduler) await sql`select _timescaledb_functions.stop_background_workers()`;
@@ -48,6 +47,17 @@ export async function copyTemplate(server: string, template: string, copy: strin
 export async function dropDatabase(server: string, url: string): Promise<void> {
   const database = new URL(url).pathname.slice(1);
   await withServer(server, (admin) => admin.unsafe(`drop database if exists "${database}" with (force)`));
+}
+
+/** Has the jobs of a copy run from now on, and not only when the server's launcher comes round, which is each minute. */
+export async function startScheduler(sql: Sql): Promise<void> {
+  if (await hasScheduler(sql)) await sql`select _timescaledb_functions.start_background_workers()`;
+}
+
+/** Whether TimescaleDB's own background workers run the jobs. The embedded database runs them otherwise. */
+async function hasScheduler(sql: Sql): Promise<boolean> {
+  const [server] = await sql`select current_setting('shared_preload_libraries', true) ~ 'timescaledb' as scheduler`;
+  return server!.scheduler === true;
 }
 
 async function dropStale(admin: Sql): Promise<void> {
