@@ -20,7 +20,7 @@ export interface DatabaseOptions {
 export async function startDatabase(options: DatabaseOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const { dataDir, port, host = "127.0.0.1", tuning = "laptop" } = options;
   mkdirSync(dataDir, { recursive: true });
-  const unlock = lockDirectory(dataDir);
+  const unlock = await lockDirectory(dataDir);
   try {
     const databases = await openDatabases(dataDir, compilePostgres(tuning === "laptop" ? 64 : 16), tuning === "laptop");
     const gateway = createGateway(databases);

@@ -53,7 +53,7 @@ export interface Database {
   /** Ends Postgres and all its clients; the next client opens it again. */
   restart(reason: string): void;
   /** Runs SQL as the superuser in a turn of its own; rows in text form. */
-  ask(sql: string): Promise<(string | null)[][]>;
+  ask(sql: string, settings?: Record<string, string>): Promise<(string | null)[][]>;
   /** Lets the gateway itself have a turn, as the superuser. */
   inTurn<T>(action: (gateway: Client) => Promise<T>): Promise<T>;
   closed(): boolean;
@@ -135,7 +135,11 @@ export async function openDatabase(
       if (failure) throw new Error(failure);
       return rows;
     },
-    ask: (sql) => inTurn((gateway) => database.query(gateway, sql)),
+    ask: (sql, settings = {}) =>
+      inTurn((gateway) => {
+        gateway.settings = new Map(Object.entries(settings));
+        return database.query(gateway, sql);
+      }),
     deliver(message) {
       for (const client of database.clients) client.notify(textAt(message, 9), message);
     },

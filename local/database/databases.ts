@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type Database, openDatabase } from "./database.ts";
+import { quote } from "./settings.ts";
 
 export interface Databases {
   exists(name: string): boolean;
@@ -73,6 +74,20 @@ export async function openDatabases(
     return database;
   };
 
+  /** Lets pg_database of every open database show all of them, as psql -l and clean-up scripts expect. */
+  const publish = (to: Promise<Database>) => {
+    const names = readdirSync(root).filter((entry) => !entry.startsWith("%unfinished"));
+    const list = `array[${names.map((entry) => quote(decodeURIComponent(entry))).join(", ")}]`;
+    const others = `
+      delete from pg_database where oid <> 1 and datname <> all (${list});
+      insert into pg_database
+        select (jsonb_populate_record(d, jsonb_build_object(
+          'oid', 1 << 30 | hashtext(name), 'datname', name, 'datistemplate', name = '${pristine}'))).*
+        from pg_database d, unnest(${list}) name
+        where d.oid = 1 and not exists (select from pg_database where datname = name)`;
+    to.then((database) => database.ask(others, { allow_system_table_mods: "on" })).catch(() => {});
+  };
+
   const databases: Databases = {
     exists: (name) => existsSync(folder(name)),
     open(name) {
@@ -81,6 +96,7 @@ export async function openDatabases(
         database = openFolder(name);
         open.set(name, database);
         const forget = () => open.get(name) === database && open.delete(name);
+        publish(database);
         database.then(({ ended }) => ended.promise).then(forget, forget);
       }
       return database;
@@ -93,12 +109,14 @@ export async function openDatabases(
       if (source) await source.whileStill(copy);
       else copy();
       renameSync(temporary, folder(name));
+      for (const database of open.values()) publish(database);
     },
     async drop(name) {
       const database = await open.get(name);
       open.delete(name);
       await database?.engine.kill();
       renameSync(folder(name), unfinished());
+      for (const other of open.values()) publish(other);
       for (const entry of readdirSync(root)) {
         if (entry.startsWith("%unfinished")) rmSync(join(root, entry), { recursive: true });
       }

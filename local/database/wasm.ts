@@ -27,12 +27,13 @@ export interface PostgresModule {
   _interactive_one(length: number, firstByte: number): void;
 }
 
-/** Variables of this build. Of the first group only InterruptPending is exported; the others follow it in PostgreSQL's globals.c. */
+/** Variables of this build; interruptPending and myLatch are exported, what follows the first one does so in globals.c. */
 const build = {
   sha256: "a19b780886acb3ded885da434493ffea8de6c5df237dde59f352381cd19b0d66",
   interruptPending: 2680080,
   queryCancelPending: 2680084,
   interruptHoldoffCount: 2680124,
+  myLatch: 2680268,
   statementTimeout: 2649860,
   authenticatedUserId: 2683388,
   stackBase: 2540524,
@@ -105,7 +106,8 @@ export function shareMemoryOfExtensions(): void {
 export function mendBeforeStart(postgres: PostgresModule): void {
   // The C stack is 64 KB and its check is off: 60 levels of plpgsql overwrite data. 4 MB, and the check knows where it begins.
   const size = 4 << 20;
-  const top = postgres._malloc(size) + size - 16;
+  // Aligned, which the answer of malloc is not always: initdb ended with status 1, depending on the length of the program's path.
+  const top = (postgres._malloc(size) + size - 16) & ~15;
   postgres.___stack_pointer.value = top;
   postgres.HEAP32[build.stackBase >> 2] = top;
   // Without this hook of Emscripten's, fsync does nothing and a power cut loses commits. Directories have no descriptor here.
@@ -160,11 +162,12 @@ export function login(postgres: PostgresModule, oid: number, name: string): void
   setDefault(postgres, "session_authorization", name, sourceOverride);
 }
 
-/** Asks the running statement to stop, as SIGINT would; callable from another thread. */
+/** Asks the running statement to stop, with what the handler of SIGINT sets; callable from another thread. */
 export function cancel(memory: WebAssembly.Memory): void {
   const words = new Int32Array(memory.buffer);
   Atomics.store(words, build.queryCancelPending >> 2, 1);
   Atomics.store(words, build.interruptPending >> 2, 1);
+  Atomics.store(words, words[build.myLatch >> 2]! >> 2, 1);
 }
 
 /** Forgets a cancellation that came too late for its statement. */

@@ -34,7 +34,11 @@ class Files extends NodeFS {
   override async init(...args: Parameters<NodeFS["init"]>) {
     const { emscriptenOpts } = await super.init(...args);
     return {
-      emscriptenOpts: Object.assign(emscriptenOpts, { wasmMemory: memory, print: () => {}, printErr: keepFatal }),
+      emscriptenOpts: Object.assign(emscriptenOpts, {
+        wasmMemory: memory,
+        print: () => {},
+        printErr: keepFatal,
+      }),
     };
   }
   override async initialSyncFs() {
