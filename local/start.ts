@@ -9,6 +9,7 @@ import { type Child, say, startChild } from "./child.ts";
 import { LocalError } from "./error.ts";
 import { kafkaJars } from "./kafka/jars.ts";
 import { findJava } from "./kafka/java.ts";
+import { onLauncherGone } from "./launcher.ts";
 import { takeLock } from "./lock.ts";
 import { portIsBusy } from "./ports.ts";
 import { untilDatabase, untilOk } from "./ready.ts";
@@ -35,7 +36,9 @@ process
   .on("SIGINT", () => stop(0))
   .on("SIGTERM", () => stop(0))
   .on("SIGHUP", () => stop(0));
-stopWithNpm();
+onLauncherGone(() => stop(1));
+// A terminal that was closed takes no more lines; that must not keep anything from stopping in order.
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
 try {
   await start();
@@ -58,7 +61,7 @@ async function start(): Promise<void> {
   };
   const config = readConfig(env);
 
-  await alone();
+  if (local.database || local.kafka) await alone();
   if (local.database) await free(DATABASE_PORT, "the local TimescaleDB", "set DATABASE_URL to the database to use");
   if (local.kafka) await free(KAFKA_PORT, "the local Kafka", "set KAFKA_BROKERS to the Kafka to use");
   await free(config.port, "the server", "set PORT to another one");
@@ -155,11 +158,4 @@ async function stop(status: number): Promise<void> {
   await Promise.all(services.map((child) => child.stop(STOP_SERVICES_MS)));
   if (locked) rmSync(LOCK, { force: true });
   process.exit(status);
-}
-
-/** npm that is killed with -9 tells nobody. */
-function stopWithNpm(): void {
-  if (!process.env.npm_lifecycle_event) return;
-  const npm = process.ppid;
-  setInterval(() => process.ppid !== npm && !stopping && stop(1), 500).unref();
 }
