@@ -38,7 +38,7 @@ const preset: GraphileConfig.Preset = {
   gather: { pgStrictFunctions: true },
   schema: {
     dontSwallowErrors: true,
-    sortExport: true,
+    pgForbidSetofFunctionsToReturnNull: true, // rows of lists are never null
     // Read only, and lists as connections; src/graphql/model.ts says what else may be done.
     defaultBehavior: "-resource:insert -resource:update -resource:delete -query:resource:single -list",
   },

@@ -59,10 +59,19 @@ const FILTERS: Record<string, string> = {
   rejected_events: "reason",
 };
 
+/** The same for order, in tables that stay small. */
+const ORDERS: Record<string, string> = {
+  alerts: "service severity status",
+  alert_rules: "name service severity updated_at",
+  retention: "keep",
+  services: "last_seen",
+};
+
 type Kind = PgSmartTagRule["kind"];
 type Tags = Record<string, string | string[] | boolean>;
 
 const words = (text: string) => text.split(" ").filter(Boolean);
+const tables = (...lists: Record<string, string>[]) => [...new Set(lists.flatMap((list) => Object.keys(list)))];
 const tag = (kind: Kind, name: string, tags: Tags) => ({ kind, match: `analytics.${name}`, tags }) as PgSmartTagRule;
 
 export const ModelPlugin = pgSmartTags(
@@ -90,8 +99,15 @@ export const ModelPlugin = pgSmartTags(
     tag("attribute", "alert_rules.id", { behavior: "-attribute:update" }),
     NOT_FOR_CLIENTS.map((name) => tag("procedure", name, { behavior: "-*" })),
     Object.entries(RESULTS).map(([name, resultFieldName]) => tag("procedure", name, { resultFieldName })),
-    Object.entries(FILTERS).flatMap(([table, columns]) =>
-      words(columns).map((column) => tag("attribute", `${table}.${column}`, { behavior: "+filterBy" })),
-    ),
+    tables(FILTERS, ORDERS).flatMap((table) => {
+      const [filters, orders] = [words(FILTERS[table] ?? ""), words(ORDERS[table] ?? "")];
+      return [...new Set([...filters, ...orders])].map((column) =>
+        tag("attribute", `${table}.${column}`, {
+          behavior: [filters.includes(column) && "+filterBy", orders.includes(column) && "+orderBy"]
+            .filter(Boolean)
+            .join(" "),
+        }),
+      );
+    }),
   ].flat(),
 );

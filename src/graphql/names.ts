@@ -16,7 +16,10 @@ export const NamesPlugin: GraphileConfig.Plugin = {
     replace: {
       allRowsConnection: (_previous, _options, resource) =>
         resource.name.replace(/_(.)/g, (_pair: string, letter: string) => letter.toUpperCase()),
-      tableType: (previous, _options, codec) => TYPE_NAMES[codec.extensions?.pg?.name ?? ""] ?? previous!(codec),
+      tableType(previous, _options, codec) {
+        const name = TYPE_NAMES[codec.extensions?.pg?.name ?? ""] ?? previous!(codec);
+        return codec.isAnonymous ? name.replace(/Record$/, "") : name; // what a function returns as a table
+      },
       // PostGraphile keeps `id` for Relay's node ids, which this API does not have.
       _attributeName: (previous, _options, details) => previous!({ ...details, skipRowId: true }),
       enumValue: (previous, _options, value, codec) => previous!(value, codec).toUpperCase(),

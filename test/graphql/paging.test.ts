@@ -67,7 +67,7 @@ describe("all pages together have every row once", () => {
     ["metrics5min", "LATENCY_P95_DESC", "bucket service"],
     ["metrics5min", "ERROR_RATE_ASC, BUCKET_DESC", "bucket service"],
     ["metrics5min", "AVG_RISK_SCORE_DESC", "bucket service"], // NULL in every row
-    ["metrics5min", "PRIMARY_KEY_DESC", "bucket service"],
+    ["metrics5min", "SERVICE_ASC, BUCKET_DESC", "bucket service"],
     ["endpointMetrics5min", "BUCKET_DESC", "bucket service endpoint"],
     ["performanceTrend", "BUCKET_DESC", "bucket service"],
     // NULL in some rows
