@@ -12,19 +12,29 @@ import {
   parse,
   type SelectionSetNode,
 } from "postgraphile/graphql";
+import { note } from "../server/requests.ts";
 import { PAGE_SIZE } from "./paging.ts";
 
-/** A dashboard page needs some 100 fields; the introspection of the IDE about 150 fields, 15 deep, in 450 tokens. */
+/**
+ * A dashboard page needs some 100 fields; the introspection of the IDE about 150 fields, 15 deep, in 450 tokens. Each object, a list
+ * or a row within another one, costs up to 20 ms of planning, in which the process does nothing else.
+ */
 export const BOUNDS = {
   tokens: 5_000,
   depth: 20,
   roots: 50,
+  objects: 60,
   aliases: 200,
   fields: 2_000,
   rows: 100_000,
 } as const;
 
-type Measure = { depth: number; fields: number; aliases: number; rows: number; isPage: boolean };
+type Measure = { depth: number; fields: number; objects: number; aliases: number; rows: number; isPage: boolean };
+
+const NOTHING: Measure = { depth: 0, fields: 0, objects: 0, aliases: 0, rows: 0, isPage: false };
+
+/** Fields with fields of their own that are parts of a list, not objects beside it. */
+const PARTS = new Set(["nodes", "edges", "node", "pageInfo"]);
 type Variables = Record<string, unknown>;
 
 export const BoundsPlugin: GraphileConfig.Plugin = {
@@ -32,9 +42,13 @@ export const BoundsPlugin: GraphileConfig.Plugin = {
   version: "1.0.0",
   grafserv: {
     middleware: {
-      processGraphQLRequestBody(next, { body }) {
-        if (typeof body.query === "string")
-          assertBounded(body.query, isObject(body.variableValues) ? body.variableValues : {});
+      processGraphQLRequestBody(next, { body, request }) {
+        if (typeof body.query === "string") {
+          const name = assertBounded(body.query, isObject(body.variableValues) ? body.variableValues : {});
+          const http = request?.requestContext.node?.req;
+          const operation = typeof body.operationName === "string" ? body.operationName : name;
+          if (http && operation) note(http, { operation });
+        }
         return next();
       },
     },
@@ -42,37 +56,41 @@ export const BoundsPlugin: GraphileConfig.Plugin = {
 };
 
 /**
- * Measures a document with its variables.
+ * Measures a document with its variables, and answers the name of its first operation.
  * @throws SafeError with status 400, naming the bound that it is over. What cannot be parsed is left to validation.
  */
-export function assertBounded(query: string, variables: Variables = {}): void {
+export function assertBounded(query: string, variables: Variables = {}): string | undefined {
   let document: DocumentNode;
   try {
     document = parse(query, { maxTokens: BOUNDS.tokens, noLocation: true });
   } catch (error) {
     if (/more tha[nt] \d+ tokens/.test(String(error))) refuse("tokens", `more than ${BOUNDS.tokens}`, BOUNDS.tokens);
-    return;
+    return undefined;
   }
 
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions)
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   const measured = new Map<string, Measure>();
+  let name: string | undefined;
 
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     const { selectionSet } = definition;
     if (selectionSet.selections.length > BOUNDS.roots)
       refuse("root fields", selectionSet.selections.length, BOUNDS.roots);
-    const { depth, fields, aliases, rows } = measure(selectionSet);
+    const { depth, fields, objects, aliases, rows } = measure(selectionSet);
     if (depth > BOUNDS.depth) refuse("levels", depth, BOUNDS.depth);
     if (fields > BOUNDS.fields) refuse("fields", fields, BOUNDS.fields);
+    if (objects > BOUNDS.objects) refuse("objects", objects, BOUNDS.objects);
     if (aliases > BOUNDS.aliases) refuse("aliases", aliases, BOUNDS.aliases);
     if (rows > BOUNDS.rows) refuse("rows", rows, BOUNDS.rows);
+    name ??= definition.name?.value;
   }
+  return name;
 
   function measure(set: SelectionSetNode): Measure {
-    const sum: Measure = { depth: 0, fields: 0, aliases: 0, rows: 0, isPage: false };
+    const sum = { ...NOTHING };
     for (const selection of set.selections) {
       const part =
         selection.kind === Kind.FIELD
@@ -82,6 +100,7 @@ export function assertBounded(query: string, variables: Variables = {}): void {
             : measureFragment(selection.name.value);
       sum.depth = Math.max(sum.depth, part.depth);
       sum.fields += part.fields;
+      sum.objects += part.objects;
       sum.aliases += part.aliases;
       sum.rows += part.rows;
       sum.isPage ||= part.isPage;
@@ -90,15 +109,19 @@ export function assertBounded(query: string, variables: Variables = {}): void {
   }
 
   function measureField(field: FieldNode): Measure {
-    const inner = field.selectionSet ? measure(field.selectionSet) : undefined;
-    const size = inner?.isPage ? pageSize(field, variables) : 1;
+    const name = field.name.value;
+    const inner = field.selectionSet ? measure(field.selectionSet) : NOTHING;
+    const size = inner.isPage ? pageSize(field, variables) : 1;
+    const isObject = field.selectionSet && !PARTS.has(name);
     return {
-      depth: (inner?.depth ?? 0) + 1,
-      fields: (inner?.fields ?? 0) + 1,
-      aliases: (inner?.aliases ?? 0) + (field.alias ? 1 : 0),
+      depth: inner.depth + 1,
+      fields: inner.fields + 1,
+      // Introspection plans nothing.
+      objects: name.startsWith("__") ? 0 : inner.objects + (isObject ? 1 : 0),
+      aliases: inner.aliases + (field.alias ? 1 : 0),
       // A page costs its rows, and what is inside once a row.
-      rows: size * (inner?.rows ?? 0) + (inner?.isPage ? size : 0),
-      isPage: field.name.value === "nodes" || field.name.value === "edges",
+      rows: size * inner.rows + (inner.isPage ? size : 0),
+      isPage: name === "nodes" || name === "edges",
     };
   }
 
@@ -106,11 +129,11 @@ export function assertBounded(query: string, variables: Variables = {}): void {
   function measureFragment(name: string): Measure {
     const known = measured.get(name);
     if (known) return known;
-    measured.set(name, { depth: 0, fields: 0, aliases: 0, rows: 0, isPage: false });
+    measured.set(name, NOTHING);
     const fragment = fragments.get(name);
-    const measure_ = fragment ? measure(fragment.selectionSet) : measured.get(name)!;
-    measured.set(name, measure_);
-    return measure_;
+    const found = fragment ? measure(fragment.selectionSet) : NOTHING;
+    measured.set(name, found);
+    return found;
   }
 }
 

@@ -1,5 +1,4 @@
-// Tells the server what a GraphQL request was, for its log, metrics and events: the name of the operation, and whether it failed
-// although HTTP says 200.
+// Tells the server that a GraphQL request failed although HTTP says 200, for its metrics and events.
 
 import "postgraphile/grafserv";
 import type { ExecutionResult } from "postgraphile/graphql";
@@ -9,18 +8,6 @@ import { isFailure } from "./errors.ts";
 export const NotesPlugin: GraphileConfig.Plugin = {
   name: "NotesPlugin",
   version: "1.0.0",
-  grafserv: {
-    middleware: {
-      processGraphQLRequestBody(next, { body, request }) {
-        const http = request?.requestContext.node?.req;
-        const { operationName, query } = body;
-        const operation =
-          typeof operationName === "string" ? operationName : typeof query === "string" ? nameOf(query) : undefined;
-        if (http && operation) note(http, { operation });
-        return next();
-      },
-    },
-  },
   grafast: {
     middleware: {
       async execute(next, { args }) {
@@ -32,8 +19,3 @@ export const NotesPlugin: GraphileConfig.Plugin = {
     },
   },
 };
-
-/** The name of the first operation; good enough for a name, and no parser. */
-function nameOf(query: string): string | undefined {
-  return /^\s*(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)/m.exec(query)?.[1];
-}

@@ -38,6 +38,11 @@ describe("refused", () => {
     ["many root fields", `{ ${times(51, (n) => `a${n}: services { totalCount }`)} }`, "root fields"],
     ["a deep query", nested(12), "levels"],
     [
+      "lists side by side",
+      `{ services { nodes { ${times(60, () => "alerts(first: 1) { totalCount }")} } } }`,
+      "objects",
+    ],
+    [
       "very many tokens",
       `{ services(condition: { service: "x" }) { nodes { ${"service ".repeat(6000)} } } }`,
       "tokens",
