@@ -23,7 +23,7 @@ select
   evaluated_at
 from analytics.alerts
 where status in ('active', 'acknowledged')
-order by severity desc, triggered_at;
+order by severity desc, triggered_at, rule_id, service;
 
 comment on view analytics.active_alerts is 'Alerts that fire, acknowledged or not, most severe and oldest first.';
 comment on column analytics.active_alerts.message is 'The alert in a sentence.';

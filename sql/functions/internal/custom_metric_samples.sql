@@ -75,10 +75,13 @@ begin
     end if;
     update analytics.alert_rules as rules
     set last_error = failure, failing_since = case when failure is not null then coalesce(rules.failing_since, as_of) end
-    where rules.enabled
-      and rules.metric = used.metric
-      and rules.lookback = used.lookback
-      and rules.last_error is distinct from failure;
+    -- a rule that somebody is editing is not waited for
+    where rules.id in (
+      select id
+      from analytics.alert_rules
+      where enabled and metric = used.metric and lookback = used.lookback and last_error is distinct from failure
+      for update skip locked
+    );
   end loop;
 end;
 $$;

@@ -49,7 +49,8 @@ begin
   order by new_history.id;
 
   if found then
-    perform graphile_worker.add_job('publish_alert', job_key => 'publish_alert', priority => -10);
+    -- no job key: two transactions that add the same key wait for each other, and an editor who thinks must not hold up alerts
+    perform graphile_worker.add_job('publish_alert', priority => -10);
   end if;
   return null;
 end;
