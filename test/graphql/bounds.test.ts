@@ -35,6 +35,16 @@ describe("refused", () => {
     ["a fragment bomb", bomb, "fields"],
     ["thousands of aliases", `{ ${times(2000, (n) => `a${n}: __typename`)} }`, "tokens|root fields"],
     ["aliases inside of a list", `{ services { nodes { ${times(201, (n) => `a${n}: service`)} } } }`, "aliases"],
+    [
+      "the schema many times",
+      `{ ${times(11, (n) => `a${n}: __schema { types { name } }`)} }`,
+      "aliases within introspection",
+    ],
+    [
+      "the fields of each type many times",
+      `{ __schema { types { ${times(11, (n) => `a${n}: fields { name }`)} } } }`,
+      "aliases within introspection",
+    ],
     ["many root fields", `{ ${times(51, (n) => `a${n}: services { totalCount }`)} }`, "root fields"],
     ["a deep query", nested(12), "levels"],
     [
@@ -77,6 +87,9 @@ describe("refused", () => {
     const query = `query ($n: Int) { services(first: $n) { nodes { metrics1min(first: $n) { nodes { bucket } } } } }`;
     expect(await api.query(query, { n: 1000 })).toMatchObject({ status: 400 });
     expect((await api.query(query, { n: 10 })).errors).toBeUndefined();
+    const inDefault = query.replace("$n: Int", "$n: Int = 1000");
+    expect(await api.query(inDefault)).toMatchObject({ status: 400 });
+    expect((await api.query(inDefault, { n: 10 })).errors).toBeUndefined();
   });
 
   test("a fragment that contains itself", async () => {
