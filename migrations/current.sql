@@ -84,7 +84,7 @@ create type analytics.statistics as (
   database_bytes bigint
 );
 comment on type analytics.statistics is 'The state of StackLens itself.';
-comment on column analytics.statistics.events_stored is 'Raw events in the database, estimated from its own statistics.';
+comment on column analytics.statistics.events_stored is 'Events within the retention of the raw ones.';
 comment on column analytics.statistics.events_last_minute is 'Events with a time in the last minute.';
 comment on column analytics.statistics.events_per_second is 'Mean over the last minute.';
 comment on column analytics.statistics.newest_event is 'Time of the newest event, within 10 s.';

@@ -6,6 +6,13 @@ stable
 parallel unsafe
 begin atomic
   with
+    -- from the roll-ups: the estimate of the planner is 0 until the first analyze
+    stored as (
+      select coalesce(sum(rows.total_requests), 0)::bigint as events
+      from analytics.retention
+      cross join internal.window_rows(now() - retention.keep, now() + interval '5 minutes') as rows
+      where retention.tier = 'raw'
+    ),
     last_minute as (
       select coalesce(sum(total_requests), 0)::bigint as events
       from internal.window_metrics(now() - interval '1 minute', now())
@@ -28,7 +35,7 @@ begin atomic
       from internal.ingest_offsets
     )
   select row(
-    approximate_row_count('analytics.events'),
+    stored.events,
     last_minute.events,
     last_minute.events / 60.0::double precision,
     (select max(last_seen) from analytics.services),
@@ -47,7 +54,7 @@ begin atomic
     hypertable_size('analytics.events'),
     pg_database_size(current_database())
   )::analytics.statistics
-  from last_minute, alerts, rules, ingest;
+  from stored, last_minute, alerts, rules, ingest;
 end;
 
 comment on function analytics.stats() is 'The state of StackLens itself: what it stores, how far behind it is, what fires.';

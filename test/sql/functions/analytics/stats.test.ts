@@ -31,7 +31,6 @@ test("events, services, rejects, lag and late minutes are counted", async () => 
     { time: ago(now, 20), service: "api" },
     { time: ago(now, 7200), service: "old" },
   ]);
-  await db.sql`analyze analytics.events`;
   await db.sql`
     insert into internal.ingest_offsets (topic, partition, next_offset, log_end_offset)
     values ('t', 0, 10, 25), ('t', 1, 7, 7), ('t', 2, 9, 8)`;

@@ -53,6 +53,21 @@ test("gives them to one holder at a time, and to the next one once there are non
   expect(keys(await next(other))).toEqual(["c"]);
 });
 
+test("whoever finds the lease taken leaves a job for the time after it, if there is something to send", async () => {
+  const jobs = () => db.sql`
+    select count(*)::int, min(run_at) >= (select held_until from internal.alert_publisher) as late_enough
+    from graphile_worker.jobs where task_identifier = 'publish_alert'`;
+  await write("a");
+  const me = randomUUID();
+  const mine = await next(me);
+  for (let i = 0; i < 3; i++) await next(randomUUID());
+  expect(await jobs()).toEqual([{ count: 1, late_enough: true }]);
+  await db.sql`select graphile_worker.remove_job(key) from graphile_worker.jobs`;
+  await db.sql`delete from internal.alert_messages`;
+  await next(randomUUID(), ids(mine));
+  expect(await jobs()).toEqual([{ count: 0, late_enough: null }]);
+});
+
 test("what another holder says it has sent does not count without the lease", async () => {
   await write("a");
   const mine = await next(randomUUID());
