@@ -7,7 +7,7 @@ import { log, reason } from "../log.ts";
 import { watchOutage } from "./outage.ts";
 import { type Assignment, assign, totals } from "./partitions.ts";
 import { type LogRange, openStore } from "./store.ts";
-import { beatUntil, pause } from "./wait.ts";
+import { pause } from "./wait.ts";
 
 const PARTITIONS_OF_A_NEW_TOPIC = 6;
 const PARTITIONS_AT_A_TIME = 8;
@@ -19,8 +19,11 @@ const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeo
 const LONGEST_FETCH_MS = 500; // stopping waits for it
 const REPORT_MS = 5_000;
 const LOG_MS = 10_000;
+const SETTLE_LIMIT_MS = 1_500;
 const STOP_LIMIT_MS = 3_000;
 const RESTART_MS = 1_000;
+
+const never = new AbortController().signal;
 
 /** Starts ingesting; resolves once the group has given out partitions, and gives the function that stops it. */
 export async function startIngest(config: Config): Promise<() => Promise<void>> {
@@ -85,7 +88,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
           const lastOffset = Number(batch.lastOffset());
           await assignment?.take(
             { partition, messages, asked, lastOffset, logEnd: Number(highWatermark), isStale },
-            (done) => beatUntil(done, heartbeat),
+            heartbeat,
           );
         },
       });
@@ -94,8 +97,11 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
     } finally {
       consumer = undefined;
       assignment?.revoke();
-      if (stopping.signal.aborted) await assignment?.settled();
-      if (stopping.signal.aborted) await commitToGroup(member, topic, assignment);
+      if (stopping.signal.aborted) {
+        // The batches in hand; those that hang are undone when their connections close.
+        await Promise.race([assignment?.settled(), pause(SETTLE_LIMIT_MS, never)]);
+        await commitToGroup(member, topic, assignment);
+      }
       await Promise.allSettled([member.disconnect(), admin.disconnect()]);
     }
   }
@@ -130,11 +136,8 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
   return async () => {
     clearInterval(logging);
     stopping.abort();
-    await Promise.race([
-      Promise.allSettled([consuming, reporting]),
-      pause(STOP_LIMIT_MS, new AbortController().signal),
-    ]);
-    await Promise.race([store.end(), pause(500, new AbortController().signal)]);
+    await Promise.race([Promise.allSettled([consuming, reporting]), pause(STOP_LIMIT_MS, never)]);
+    await Promise.race([store.end(), pause(500, never)]);
   };
 }
 

@@ -5,7 +5,7 @@ import { log, reason } from "../log.ts";
 import { type Batch, decodeBatch, type Message, newBatch } from "./batch.ts";
 import type { Outage } from "./outage.ts";
 import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
-import { pause, untilDone } from "./wait.ts";
+import { beatUntil, pause, untilDone } from "./wait.ts";
 
 /** What the partitions need of their surroundings. */
 export type Surroundings = {
@@ -34,15 +34,15 @@ export type Assignment = {
   partitions: ReadonlyMap<number, Readonly<Partition>>;
   /** Done when every partition is ready. */
   ready: Promise<void>;
-  /** Gives up: no try follows the ones on their way. */
+  /** Gives up: no try follows the ones on their way, and `take` does not wait for these any more. */
   revoke: () => void;
   /** Done when no batch is on its way any more. */
   settled: () => Promise<unknown>;
   /**
    * Takes a batch that Kafka has sent, and returns when the one before it is stored: so there are at most two of a partition.
-   * `idle` waits for a promise and keeps the membership in the group alive meanwhile.
+   * `heartbeat` keeps the membership in the group alive meanwhile.
    */
-  take: (fetched: Fetched, idle: (done: Promise<unknown>) => Promise<void>) => Promise<void>;
+  take: (fetched: Fetched, heartbeat: () => Promise<void>) => Promise<void>;
   /** Kafka went over the offsets [from, to) of a partition, which hold no messages for us. */
   pass: (partition: number, from: number, to: number) => void;
   /** Tells the database how far the logs reach, and goes back where it lost what it had. */
@@ -112,7 +112,7 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
         partition.next = partition.stored = partition.passed = next;
         around.seek(partition.number, next);
       }
-      log.info("reading", { topic, from: Object.fromEntries(found) });
+      log.info("reading", { topic, from: [...found].map(([number, next]) => `${number}@${next}`).join(" ") });
     })();
     for (const partition of wanted) partition.ready = done;
     return done;
@@ -196,10 +196,11 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
 
     take: async (
       { partition: number, messages: all, asked, lastOffset, logEnd, isStale }: Fetched,
-      idle: (done: Promise<unknown>) => Promise<void>,
+      heartbeat: () => Promise<void>,
     ): Promise<void> => {
       const partition = partitions.get(number);
       if (partition === undefined) return;
+      const idle = (done: Promise<unknown>) => beatUntil(done, heartbeat, signal);
       await idle(partition.ready);
       const expected = partition.next;
       if (expected === undefined || signal.aborted || isStale()) return;

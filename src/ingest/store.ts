@@ -47,7 +47,9 @@ export function openStore(databaseUrl: string, max: number) {
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
   });
-  pool.on("error", () => {}); // an idle connection was lost; the pool opens another one
+  // A lost connection fails the query that is on it; without listeners it would end the process, too.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
 
   async function withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pool.connect();
