@@ -15,6 +15,7 @@ import { kafkaJars } from "./kafka/jars.ts";
 import { classArchive, findJava, javaFlags } from "./kafka/java.ts";
 import { type KafkaLog, kafkaLog } from "./kafka/log.ts";
 import { serverProperties } from "./kafka/properties.ts";
+import { rememberBroker, runningBroker } from "./kafka/running.ts";
 import { warmUp } from "./kafka/warm-up.ts";
 import { freePort, portIsBusy, portListens } from "./ports.ts";
 
@@ -60,6 +61,10 @@ export async function startKafka(options: {
   } catch (error) {
     throw new LocalError(`${dataDir} cannot be Kafka's data folder: ${(error as Error).message}`);
   }
+  const settings = join(dataDir, "server.properties");
+  const running = runningBroker(dataDir, settings);
+  if (running)
+    throw new LocalError(`another Kafka (process ${running}) uses ${dataDir}: stop it, or set KAFKA_BROKERS to use it`);
   const log = kafkaLog(join(dataDir, "kafka.log"));
   const run = (...args: string[]) => {
     const output = openSync(log.file, "a");
@@ -67,6 +72,7 @@ export async function startKafka(options: {
     const child = spawn(java.program, [...javaFlags(jars), ...args], { stdio, detached: true });
     closeSync(output);
     endWithParent(child);
+    if (child.pid !== undefined) rememberBroker(dataDir, child.pid);
     return child;
   };
 
@@ -78,7 +84,6 @@ export async function startKafka(options: {
     );
   }
 
-  const settings = join(dataDir, "server.properties");
   writeFileSync(settings, serverProperties({ data, port, controllerPort: await freePort() }));
   const archive = classArchive(java, jars);
   if (!existsSync(archive)) {
@@ -96,10 +101,13 @@ export async function startKafka(options: {
   };
 
   try {
-    const listens = await Promise.race([untilListening(port), exited.then(() => false)]);
-    if (!listens) throw failure(dataDir, log);
     const kafka = kafkaClient({ kafka: { brokers: [brokers], ssl: false } }, "stacklens-local");
-    await Promise.all([ensureTopics(kafka, topics), warmUp(kafka)]);
+    const ready = async () => {
+      if (!(await listens(broker, port))) return false;
+      await Promise.all([ensureTopics(kafka, topics), warmUp(kafka)]);
+      return true;
+    };
+    if (!(await Promise.race([ready(), exited.then(() => false)]))) throw failure(dataDir, log);
   } catch (error) {
     await stop();
     throw error;
@@ -129,22 +137,23 @@ async function archiveClasses(archive: string, port: number, run: (flag: string)
   const fresh = `${archive}.${process.pid}`;
   const broker = run(`-XX:ArchiveClassesAtExit=${fresh}`);
   const exited = once(broker, "exit");
-  await Promise.race([untilListening(port), exited]);
+  await listens(broker, port);
   broker.kill("SIGTERM");
   await exited;
   if (existsSync(fresh)) renameSync(fresh, archive);
 }
 
-async function untilListening(port: number): Promise<boolean> {
-  for (const end = Date.now() + START_LIMIT_MS; Date.now() < end; await sleep(50))
+/** Whether the broker came to listen; false when it ended before, or took too long. */
+async function listens(broker: ChildProcess, port: number): Promise<boolean> {
+  for (const end = Date.now() + START_LIMIT_MS; Date.now() < end; await sleep(50)) {
+    if (broker.exitCode !== null || broker.signalCode !== null) return false;
     if (await portListens(port)) return true;
+  }
   return false;
 }
 
 function failure(dataDir: string, log: KafkaLog): LocalError {
   const written = log.sinceStart();
-  if (written.includes("Failed to acquire lock"))
-    return new LocalError(`another Kafka uses ${dataDir}: stop it, or set KAFKA_BROKERS to use it`);
   if (/NoClassDefFound|ClassNotFound|load main class/.test(written))
     return new LocalError("Kafka's jars are incomplete: delete .local/kafka-jars, the next start fetches them again");
   const cause = /(?:Exception|Error): (.+)/.exec(written)?.[1] ?? "it gave no reason";

@@ -14,15 +14,15 @@ const POM = fileURLToPath(new URL("./pom.xml", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.local/kafka-jars/", import.meta.url));
 
 /** The folder with Kafka's jars; has Maven fetch them if this pom.xml's are not there yet (20 s, 45 MB, some 460 files). */
-export async function kafkaJars(onProgress: (message: string) => void): Promise<string> {
+export async function kafkaJars(onProgress: (message: string) => void, cache = CACHE): Promise<string> {
   const name = createHash("sha256").update(readFileSync(POM)).digest("hex").slice(0, 12);
-  const folder = join(CACHE, name);
+  const folder = join(cache, name);
   if (existsSync(folder)) return folder;
 
   // Maven fills a folder of this process's own; the rename makes it valid at once and as a whole.
   const fresh = `${folder}.${process.pid}`;
   rmSync(fresh, { recursive: true, force: true });
-  mkdirSync(CACHE, { recursive: true });
+  mkdirSync(cache, { recursive: true });
   await copyJars(fresh, onProgress);
   if (existsSync(folder)) rmSync(fresh, { recursive: true });
   else renameSync(fresh, folder);
