@@ -1,8 +1,10 @@
 // Hostile queries: refused with 400 and a reason, fast, and without touching the database; honest ones pass.
 
+import fc from "fast-check";
 import { getIntrospectionQuery } from "graphql";
+import { isSafeError } from "postgraphile/grafast";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BOUNDS } from "../../src/graphql/bounds.ts";
+import { assertBounded, BOUNDS } from "../../src/graphql/bounds.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
 import { type Api, post, startApi } from "./api.ts";
 
@@ -128,6 +130,48 @@ describe("refused", () => {
     const response = await fetch(`${api.url}/graphql?query={stats{services}}`);
     expect(response.status).toBe(405);
   });
+});
+
+test("whatever comes in, the measure is an answer or a refusal, never another error", () => {
+  const part = fc.constantFrom(
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "...",
+    "query",
+    "fragment",
+    "on",
+    "a",
+    "nodes",
+    "__schema",
+    ":",
+    "$n",
+    "first:",
+    "1e999",
+    "-5",
+    '"',
+    "\n",
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: "binary" }),
+        fc.array(part, { maxLength: 200 }).map((parts) => parts.join(" ")),
+      ),
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      (query, variables) => {
+        try {
+          assertBounded(query, variables);
+        } catch (error) {
+          expect(isSafeError(error as Error)).toBe(true);
+        }
+      },
+    ),
+    { numRuns: 2_000 },
+  );
 });
 
 describe("allowed", () => {
