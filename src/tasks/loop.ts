@@ -16,7 +16,7 @@ export function startLoop(name: string, everyMs: number, gapMs: number, work: ()
 
   const sleepUntil = (moment: number) =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, moment - performance.now());
+      const timer = setTimeout(resolve, Math.max(0, moment - performance.now()));
       wake = () => {
         clearTimeout(timer);
         resolve();

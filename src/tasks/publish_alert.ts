@@ -58,7 +58,8 @@ export function publishAlert(sql: Sql, kafka: Kafka, topic: string) {
           select id, key, message from internal.next_alert_messages(holder => ${holder}, sent => ${sent}::bigint[])`;
         if (rows.length === 0) break;
         const messages = rows.map(({ key, message }) => ({ key, value: message }));
-        await unlessAborted((await connect()).send({ topic, acks: -1, messages }), helpers?.abortSignal);
+        const sending = connect().then((connected) => connected.send({ topic, acks: -1, messages }));
+        await unlessAborted(sending, helpers?.abortSignal);
         sent = rows.map(({ id }) => id);
         count += rows.length;
       }

@@ -50,6 +50,7 @@ export async function startWorker(config: Config): Promise<() => Promise<void>> 
 
   const evaluating = startLoop("evaluate_alerts", SECOND, NUDGE_GAP_MS, () => evaluateAlerts(evaluation)({}));
   const refreshing = startLoop("refresh_rollups", SECOND, SECOND, () => refreshRollups(maintenance)({}));
+  await runner.addJob("publish_alert", {}); // what a worker that crashed has left
   const listening = await evaluation.listen("stacklens_ingested", evaluating.nudge);
 
   return async () => {

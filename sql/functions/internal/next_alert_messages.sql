@@ -1,5 +1,6 @@
 -- One statement a batch: what was sent last time goes, what is to be sent now comes. Whoever finds the lease taken can leave: the
--- holder looks again after each batch, and gives the lease back in the transaction that found nothing.
+-- holder looks again after each batch, and gives the lease back in the transaction that found nothing. Should the holder have
+-- crashed, a job looks after the messages once the lease is over.
 create or replace function internal.next_alert_messages(
   holder uuid,
   sent bigint[] default '{}',
@@ -22,6 +23,9 @@ begin
   where holder = next_alert_messages.holder
     or held_until <= clock_timestamp();
   if not found then
+    perform graphile_worker.add_job('publish_alert', run_at => held_until, job_key => 'publish_alert after the lease')
+    from internal.alert_publisher
+    where exists (select from internal.alert_messages);
     return;
   end if;
   perform internal.hold_alert_messages(next_alert_messages.holder);
