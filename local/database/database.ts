@@ -2,20 +2,18 @@
 import { setTimeout } from "node:timers/promises";
 import { type Engine, type Listener, openEngine, type Step } from "./engine.ts";
 import { scheduleJobs } from "./jobs.ts";
-import { enter, type Identity, superuser } from "./settings.ts";
+import { enter, type Identity, type State, superuser } from "./settings.ts";
 import { nothingPrepared, type Prepared } from "./statements.ts";
 import { createTurns, type Guest, type Turns } from "./turns.ts";
 import { columns, createSplitter, field, query, textAt } from "./wire.ts";
 
 /** A client, as its database sees it. */
-export interface Client extends Guest {
-  identity: Identity;
+export interface Client extends Guest, State {
   /** Its application_name, and when it came. */
   application: string;
   cameAt: number;
   /** Whether it has been inside another one's transaction. */
   hosted: boolean;
-  settings: Map<string, string>;
   listensTo(): Iterable<string>;
   /** A notification has come on a channel. */
   notify(channel: string, message: Buffer): void;
@@ -24,11 +22,12 @@ export interface Client extends Guest {
 }
 
 /** A client that nobody has attached to yet. */
-export function newClient(identity: Identity, settings: Map<string, string>): Client {
+export function newClient(identity: Identity, startSettings: Map<string, string>): Client {
   return {
     identity,
-    settings,
-    application: settings.get("application_name") ?? "",
+    startSettings,
+    settings: new Map(),
+    application: startSettings.get("application_name") ?? "",
     cameAt: performance.now(),
     hosted: false,
     hosts: () => false,
@@ -50,6 +49,8 @@ export interface Database {
   /** Runs SQL for a client that has the turn; rows in text form. */
   query(client: Client, sql: string): Promise<(string | null)[][]>;
   engine: Engine;
+  /** The next turn must put the state of its client in place, even if it is the same one. */
+  forgetState(): void;
   /** Ends Postgres and all its clients; the next client opens it again. */
   restart(reason: string): void;
   /** Runs SQL as the superuser in a turn of its own; rows in text form. */
@@ -96,6 +97,9 @@ export async function openDatabase(
     prepared: nothingPrepared(),
     clients: new Set(),
     ended: Promise.withResolvers(),
+    forgetState() {
+      inPlace = undefined;
+    },
     restart(reason) {
       closing = true;
       void engine.kill();
@@ -104,7 +108,7 @@ export async function openDatabase(
     async run(client, unit, listener) {
       let before: Step[] = [];
       if (inPlace !== client) {
-        before = enter(client.identity, loggedIn, client.settings);
+        before = enter(client, loggedIn);
         inPlace = client;
         loggedIn = client.identity.role;
       }
@@ -137,7 +141,7 @@ export async function openDatabase(
     },
     ask: (sql, settings = {}) =>
       inTurn((gateway) => {
-        gateway.settings = new Map(Object.entries(settings));
+        gateway.startSettings = new Map(Object.entries(settings));
         return database.query(gateway, sql);
       }),
     deliver(message) {

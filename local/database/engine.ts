@@ -1,6 +1,6 @@
 // The main thread's hold on a worker: one call at a time goes in, its output comes back in pieces.
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { cancel, createMemory, statementTimeout } from "./wasm.ts";
+import { cancel, createMemory, timeouts } from "./wasm.ts";
 
 /** What a call does before its unit: SQL, or a change of the logged-in role. */
 export type Step = string | { oid: number; name: string };
@@ -47,7 +47,7 @@ export interface Engine {
   /** Lets Postgres wait with its output. */
   holdOutput(until: Promise<unknown>): void;
   cancel(): void;
-  statementTimeout(): number;
+  timeouts(): { statement: number; idleInTransaction: number };
   /** Shuts Postgres down in good order. */
   close(): Promise<void>;
   /** Ends the thread at once; committed rows are safe. */
@@ -133,7 +133,7 @@ export async function openEngine(
       until.then(release, release);
     },
     cancel: () => cancel(memory),
-    statementTimeout: () => statementTimeout(memory),
+    timeouts: () => timeouts(memory),
     async close() {
       ending = true;
       send({ close: true });

@@ -100,7 +100,7 @@ async function runDueJob(database: Database): Promise<boolean> {
 export function scheduleJobs(database: Database): void {
   let looking = false;
   const timer = setInterval(async () => {
-    if (looking) return;
+    if (looking || database.turns.paused()) return;
     looking = true;
     try {
       while (await runDueJob(database));

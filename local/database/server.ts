@@ -54,7 +54,7 @@ export function createGateway(databases: Databases): Gateway {
     await database.turns.acquire(client);
     try {
       const [role] = await database.query(
-        { ...client, identity: superuser, settings: new Map() },
+        { ...client, identity: superuser, startSettings: new Map() },
         `select oid, rolcanlogin, rolconnlimit,
           (select array_to_string(array_agg(option), e'\\n') from pg_db_role_setting, unnest(setconfig) option
             where setrole in (0, pg_roles.oid) and setdatabase in (0, 1))

@@ -23,8 +23,6 @@ export interface Session {
 
 /** How long a cancelled statement may go on before its Postgres is ended, in ms. */
 const patience = 3000;
-/** How long a client may sit idle in a transaction while others wait, in ms. */
-const idleLimit = Number(process.env.LOCAL_DATABASE_IDLE_LIMIT ?? 60_000);
 /** How much COPY data of a client may lie unread, in bytes. */
 const inboxLimit = 1 << 20;
 
@@ -141,7 +139,7 @@ export function createSession(
     running = true;
     stopped = undefined;
     const watch = setInterval(() => {
-      const limit = engine.statementTimeout();
+      const limit = engine.timeouts().statement;
       if (limit > 0 && performance.now() - statementAt > limit) stop("statement timeout");
     }, 10);
     const answered = database.run(client, bytes, {
@@ -183,9 +181,10 @@ export function createSession(
   const endTurn = async () => {
     if (mayChangeSettings(texts) && /\bset_config\b/i.test(texts)) settingsChanged = true;
     if (settingsChanged) {
-      const rows = await database.query(client, readSettings);
+      const rows = await database.query(client, readSettings(texts, client.settings.keys()));
       client.settings = new Map(rows.map(([name, value]) => [name!, value ?? ""]));
       settingsChanged = false;
+      database.forgetState(); // RESET and DISCARD have gone back to what the server has, not to the client's start
     }
     for (const channel of listening.endTurn(texts, database.clients)) await database.query(client, `listen ${channel}`);
     texts = "";
@@ -200,7 +199,7 @@ export function createSession(
     if (turn === "withdrawn") {
       return write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
     }
-    texts += `${sql};`;
+    texts += `${sql};${mayChangeSettings(sql) ? unit.map((part) => part.toString("latin1")).join() : ""}`;
     const bytes = statements.translate(unit);
     if (turn === "own") await run(bytes);
     else {
@@ -216,13 +215,14 @@ export function createSession(
     } else turns.pause(client);
   };
 
-  /** Waits for the client; ends it when it sits in a transaction, idle, and others wait. */
+  /** Waits for the client; ends it when it has idled in its transaction for too long and others wait. */
   const wait = async () => {
     const since = performance.now();
+    const limit = engine.timeouts().idleInTransaction;
     const patrol = setInterval(() => {
-      if (status === "I" || turns.waiting() === 0 || performance.now() - since < idleLimit) return;
+      if (status === "I" || limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
       client.end("25P03", "terminating connection due to idle-in-transaction timeout");
-    }, 1000);
+    }, 100);
     await new Promise<void>((resolve) => {
       wakeUp = resolve;
     });

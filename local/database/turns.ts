@@ -19,7 +19,8 @@ export interface Turns {
   withdraw(guest: Guest): boolean;
   /** How many guests wait. */
   waiting(): number;
-  busy(): boolean;
+  /** Whether the owner keeps its turn without using it. */
+  paused(): boolean;
 }
 
 export function createTurns(): Turns {
@@ -72,6 +73,6 @@ export function createTurns(): Turns {
       return place !== undefined;
     },
     waiting: () => queue.length,
-    busy: () => owner !== undefined,
+    paused: () => owner !== undefined && paused,
   };
 }

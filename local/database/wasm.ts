@@ -35,6 +35,7 @@ const build = {
   interruptHoldoffCount: 2680124,
   myLatch: 2680268,
   statementTimeout: 2649860,
+  idleInTransactionSessionTimeout: 2649868,
   authenticatedUserId: 2683388,
   stackBase: 2540524,
 };
@@ -129,6 +130,7 @@ export function mendAfterStart(postgres: PostgresModule, fsync: boolean): void {
     enable_seqscan: "on",
     exit_on_error: "off",
     fsync: fsync ? "on" : "off",
+    idle_in_transaction_session_timeout: "1min",
     ignore_invalid_pages: "off",
     log_min_error_statement: "panic",
     log_min_messages: "fatal",
@@ -175,7 +177,11 @@ export function forgetCancel(postgres: PostgresModule): void {
   Atomics.store(postgres.HEAP32, build.queryCancelPending >> 2, 0);
 }
 
-/** The statement_timeout that holds now, in milliseconds: no signal can enforce it here, so the main thread does. */
-export function statementTimeout(memory: WebAssembly.Memory): number {
-  return new Int32Array(memory.buffer)[build.statementTimeout >> 2]!;
+/** The timeouts that hold now, in milliseconds: no signal can enforce them here, so the main thread does. */
+export function timeouts(memory: WebAssembly.Memory): { statement: number; idleInTransaction: number } {
+  const words = new Int32Array(memory.buffer);
+  return {
+    statement: words[build.statementTimeout >> 2]!,
+    idleInTransaction: words[build.idleInTransactionSessionTimeout >> 2]!,
+  };
 }
