@@ -7,7 +7,7 @@ import { ConfigError, readConfig } from "../src/config.ts";
 import { reason } from "../src/log.ts";
 import { type Child, say, startChild } from "./child.ts";
 import { LocalError } from "./error.ts";
-import { kafkaJars } from "./kafka/jars.ts";
+import { kafkaJars, requireMaven } from "./kafka/jars.ts";
 import { findJava } from "./kafka/java.ts";
 import { onLauncherGone } from "./launcher.ts";
 import { takeLock } from "./lock.ts";
@@ -65,7 +65,11 @@ async function start(): Promise<void> {
   if (local.database) await free(DATABASE_PORT, "the local TimescaleDB", "set DATABASE_URL to the database to use");
   if (local.kafka) await free(KAFKA_PORT, "the local Kafka", "set KAFKA_BROKERS to the Kafka to use");
   await free(config.port, "the server", "set PORT to another one");
-  if (local.kafka) await findJava(); // said now, before anything else has started
+  if (local.kafka) {
+    // What is missing is said now, before anything has started.
+    await findJava();
+    requireMaven();
+  }
 
   const launch = (list: Child[], name: string, ...argv: string[]) => {
     const child = startChild(name, argv, env);

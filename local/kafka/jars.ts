@@ -2,10 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { reason } from "../../src/log.ts";
 import { LocalError } from "../error.ts";
 import { endWithParent } from "../guard.ts";
 import { OTHERWISE } from "./java.ts";
@@ -15,9 +17,9 @@ const CACHE = fileURLToPath(new URL("../../.local/kafka-jars/", import.meta.url)
 
 /** The folder with Kafka's jars; has Maven fetch them if this pom.xml's are not there yet (20 s, 45 MB, some 460 files). */
 export async function kafkaJars(onProgress: (message: string) => void, cache = CACHE): Promise<string> {
-  const name = createHash("sha256").update(readFileSync(POM)).digest("hex").slice(0, 12);
-  const folder = join(cache, name);
+  const folder = folderIn(cache);
   if (existsSync(folder)) return folder;
+  requireMaven(cache);
 
   // Maven fills a folder of this process's own; the rename makes it valid at once and as a whole.
   const fresh = `${folder}.${process.pid}`;
@@ -29,6 +31,17 @@ export async function kafkaJars(onProgress: (message: string) => void, cache = C
   return folder;
 }
 
+/** @throws LocalError if the jars are not there and neither is Maven. */
+export function requireMaven(cache = CACHE): void {
+  if (existsSync(folderIn(cache))) return;
+  if (process.env.PATH?.split(delimiter).some((folder) => existsSync(join(folder, "mvn")))) return;
+  throw new LocalError(`there is no Maven (mvn) on the PATH, which fetches the local Kafka: install it, ${OTHERWISE}`);
+}
+
+function folderIn(cache: string): string {
+  return join(cache, createHash("sha256").update(readFileSync(POM)).digest("hex").slice(0, 12));
+}
+
 async function copyJars(folder: string, onProgress: (message: string) => void): Promise<void> {
   onProgress("fetching Kafka's jars with Maven, this once");
   const goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", `-DoutputDirectory=${folder}`];
@@ -37,10 +50,10 @@ async function copyJars(folder: string, onProgress: (message: string) => void): 
     env: { MAVEN_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", ...process.env },
   });
   endWithParent(maven);
-  const ended = new Promise<number | NodeJS.ErrnoException | null>((resolve) => {
-    maven.once("error", resolve);
-    maven.once("exit", resolve);
-  });
+  const ended = once(maven, "exit").then(
+    ([status]) => (status === 0 ? undefined : `mvn ended with status ${status}`),
+    reason,
+  );
 
   const problems: string[] = [];
   let downloads = 0;
@@ -54,14 +67,8 @@ async function copyJars(folder: string, onProgress: (message: string) => void): 
     onProgress(`fetching Kafka's jars: ${downloads} files so far`);
   }
 
-  const result = await ended;
-  if (result === 0) return;
+  const problem = await ended;
+  if (problem === undefined) return;
   rmSync(folder, { recursive: true, force: true });
-  if (result instanceof Error)
-    throw new LocalError(
-      `there is no Maven (mvn) on the PATH, which fetches the local Kafka: install it, ${OTHERWISE}`,
-    );
-  throw new LocalError(
-    `Maven could not fetch Kafka: ${problems[0] ?? `mvn ended with status ${result}`} (is the network there?); ${OTHERWISE}`,
-  );
+  throw new LocalError(`Maven could not fetch Kafka: ${problems[0] ?? problem} (is the network there?); ${OTHERWISE}`);
 }
