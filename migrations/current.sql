@@ -546,6 +546,7 @@ comment on column analytics.alert_rules.min_requests is
   'With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.';
 comment on column analytics.alert_rules.on_no_data is
   'Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).';
+comment on column analytics.alert_rules.severity is 'Goes with the alert and its messages; silences can name it.';
 comment on column analytics.alert_rules.labels is 'Object of anything; it goes with the alert.';
 comment on column analytics.alert_rules.version is 'Counts the changes, from 1.';
 comment on column analytics.alert_rules.last_error is 'Why its metric cannot be evaluated; NULL when it can. Its alerts are frozen.';
@@ -587,12 +588,20 @@ create index on analytics.alerts (id) where status = 'resolved' and triggered_at
 comment on table analytics.alerts is
   'One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one '
   'that never fires is dropped; alert_history keeps it.';
+comment on column analytics.alerts.rule_version is 'Of the rule when the alert began; so are name, severity, labels, metric and the rest.';
+comment on column analytics.alerts.severity is 'Of the rule.';
+comment on column analytics.alerts.labels is 'Of the rule.';
+comment on column analytics.alerts.threshold is 'Of the rule, in the unit of the metric.';
+comment on column analytics.alerts.lookback is 'Of the rule: the metric covers this much time.';
+comment on column analytics.alerts.status is 'pending, active, acknowledged (by a person, still firing), resolved.';
 comment on column analytics.alerts.reason is
   'Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless '
   'the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.';
 comment on column analytics.alerts.value is 'Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.';
 comment on column analytics.alerts.started_at is 'Evaluation at which it began to breach.';
 comment on column analytics.alerts.triggered_at is 'When it became active; NULL while it is pending.';
+comment on column analytics.alerts.acknowledged_at is 'When a person said that they look at it; NULL: nobody did.';
+comment on column analytics.alerts.resolved_at is 'When it ended; NULL while it is open.';
 comment on column analytics.alerts.comment is 'What was said when it was acknowledged.';
 comment on column analytics.alerts.notified_at is 'When its triggered message was sent; NULL while it is pending or silenced.';
 comment on column analytics.alerts.evaluated_at is 'Evaluation that value is from.';
@@ -622,7 +631,11 @@ create index on analytics.alert_history (rule_id, service, as_of desc);
 create index on analytics.alert_history (as_of);
 comment on table analytics.alert_history is
   'Every change of status or reason of every alert; it outlives rules and pending alerts.';
+comment on column analytics.alert_history.alert_id is 'The alert; gone for a pending one that never fired.';
+comment on column analytics.alert_history.rule_version is 'Of the rule when the alert began.';
 comment on column analytics.alert_history.previous_status is 'NULL for the first of an alert.';
+comment on column analytics.alert_history.status is 'The same as before where only the reason changed.';
+comment on column analytics.alert_history.value is 'Of the metric at as_of, in its unit; NULL: no data.';
 comment on column analytics.alert_history.reason is 'As in alerts.';
 comment on column analytics.alert_history.as_of is 'The evaluation, or the moment somebody acknowledged or changed the rule.';
 comment on column analytics.alert_history.watermark is 'When the newest batch that the evaluation could see had been stored.';
@@ -648,6 +661,8 @@ comment on table analytics.silences is
 comment on column analytics.silences.rule_id is 'NULL: every rule.';
 comment on column analytics.silences.service is 'NULL: every service.';
 comment on column analytics.silences.severity is 'NULL: every severity.';
+comment on column analytics.silences.starts_at is 'Alerts that fire from here on are muted.';
+comment on column analytics.silences.ends_at is 'What still fires then is announced.';
 comment on column analytics.silences.reason is 'For those who wonder why nothing came.';
 
 create table internal.alert_evaluation (
@@ -668,10 +683,10 @@ comment on table internal.alert_metric_rests is 'Metrics of users that took too 
 create table internal.alert_messages (
   id bigint generated always as identity primary key,
   key text not null,
-  message json not null,
+  message text not null,
   created_at timestamptz not null default now()
 );
-comment on table internal.alert_messages is 'What Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.';
+comment on table internal.alert_messages is 'JSON that Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.';
 
 create table internal.alert_publisher (
   only_row boolean primary key default true check (only_row),

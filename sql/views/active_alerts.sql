@@ -29,3 +29,11 @@ comment on view analytics.active_alerts is 'Alerts that fire, acknowledged or no
 comment on column analytics.active_alerts.message is 'The alert in a sentence.';
 comment on column analytics.active_alerts.firing_for is 'Time since it was triggered.';
 comment on column analytics.active_alerts.silenced is 'A silence holds back its message.';
+comment on column analytics.active_alerts.severity is 'Of the rule.';
+comment on column analytics.active_alerts.status is 'active, or acknowledged by a person.';
+comment on column analytics.active_alerts.threshold is 'Of the rule, in the unit of the metric.';
+comment on column analytics.active_alerts.value is 'Of the metric at evaluated_at, up to 10 s old; NULL: no data.';
+comment on column analytics.active_alerts.labels is 'Of the rule.';
+comment on column analytics.active_alerts.triggered_at is 'When it began to fire.';
+comment on column analytics.active_alerts.acknowledged_at is 'When a person said that they look at it; NULL: nobody did.';
+comment on column analytics.active_alerts.evaluated_at is 'Evaluation that value is from.';

@@ -49,3 +49,5 @@ $$;
 comment on function analytics.acknowledge_alert(bigint, text) is
   'Says that somebody looks at an active alert; it stays open until it is clean. Who it was is the subject of the token, or the '
   'database role. Doing it again changes nothing.';
+
+revoke all on function analytics.acknowledge_alert(bigint, text) from public;

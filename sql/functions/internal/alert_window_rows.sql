@@ -18,6 +18,7 @@ returns table (
 )
 language plpgsql
 stable
+parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare

@@ -4,6 +4,7 @@ create or replace function internal.builtin_metric_samples(as_of timestamptz)
 returns setof internal.metric_sample
 language sql
 stable
+parallel unsafe
 begin atomic
   with used as materialized (
     select

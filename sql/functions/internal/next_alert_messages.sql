@@ -33,7 +33,7 @@ begin
   delete from internal.alert_messages where id = any (next_alert_messages.sent);
 
   return query
-    select id, key, message::text
+    select id, key, message
     from internal.alert_messages
     order by id
     limit next_alert_messages.max_messages;

@@ -10,7 +10,7 @@ set timezone = 'UTC'
 as $$
 begin
   insert into internal.alert_messages (key, message)
-  select alerts.rule_id || ':' || alerts.service, row_to_json(outgoing)
+  select alerts.rule_id || ':' || alerts.service, row_to_json(outgoing)::text
   from new_history
   join analytics.alerts on alerts.id = new_history.alert_id
   cross join lateral (

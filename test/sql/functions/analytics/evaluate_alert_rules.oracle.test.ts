@@ -105,8 +105,8 @@ test("states and times are those of Prometheus", { timeout: 300_000 }, async () 
           or resolved_at is distinct from (
             select max(as_of) from analytics.alert_history where alert_id = alerts.id and status = 'resolved')
           or array(
-            select message ->> 'event' from internal.alert_messages
-            where (message ->> 'alert_id')::bigint = alerts.id order by id
+            select message::jsonb ->> 'event' from internal.alert_messages
+            where (message::jsonb ->> 'alert_id')::bigint = alerts.id order by id
           ) <> case status
             when 'pending' then '{}'::text[]
             when 'active' then '{triggered}'
@@ -114,7 +114,7 @@ test("states and times are those of Prometheus", { timeout: 300_000 }, async () 
           end`) as [{ wrong: string }];
       expect(Number(wrong)).toBe(0);
       const [{ repeated }] = (await sql`
-        select count(*) - count(distinct message ->> 'event_id') as repeated from internal.alert_messages`) as [
+        select count(*) - count(distinct message::jsonb ->> 'event_id') as repeated from internal.alert_messages`) as [
         { repeated: string },
       ];
       expect(Number(repeated)).toBe(0);

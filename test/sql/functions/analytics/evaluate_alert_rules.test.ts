@@ -41,7 +41,7 @@ describe("a transition", () => {
     await insertRules(sql, { id: "too_high", name: "Too high", threshold: 5, severity: "critical" });
     await evaluate(sql, second(1), { web: 7.25 });
     await evaluate(sql, second(2), { web: 1 });
-    const [triggered, resolved] = await sql`select key, message from internal.alert_messages order by id`;
+    const [triggered, resolved] = await sql`select key, message::json from internal.alert_messages order by id`;
     const [alert] = await sql`select id from analytics.alerts`;
     expect(triggered).toEqual({
       key: "too_high:web",
@@ -79,7 +79,7 @@ describe("a transition", () => {
       await evaluate(db.sql, second(1), { web: 1 });
       await evaluate(db.sql, second(2), { web: 0 });
       await evaluate(db.sql, second(3), { web: 1 });
-      const rows = await db.sql`select message ->> 'event_id' as id from internal.alert_messages order by id`;
+      const rows = await db.sql`select message::jsonb ->> 'event_id' as id from internal.alert_messages order by id`;
       return rows.map(({ id }) => id).sort();
     };
     const first = await run();
