@@ -36,6 +36,7 @@ export async function testDatabase(options: { jobs?: boolean } = {}): Promise<Te
   const { server, template } = inject("database");
   const url = await copyTemplate(server, template, unique(template));
   const sql = connect(url, "stacklens test");
+  await opened(sql);
   if (options.jobs) {
     await sql`select alter_job(job_id, scheduled => true) from timescaledb_information.jobs`;
     await startScheduler(sql);
@@ -48,6 +49,16 @@ export async function testDatabase(options: { jobs?: boolean } = {}): Promise<Te
       await dropDatabase(server, url);
     },
   };
+}
+
+/** Waits for the first connection: a busy machine can take longer to open an embedded database than connect() waits. */
+async function opened(sql: Sql, tries = 5): Promise<void> {
+  try {
+    await sql`select 1`;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "CONNECT_TIMEOUT" || tries === 1) throw error;
+    await opened(sql, tries - 1);
+  }
 }
 
 /** The Kafka of this run. */

@@ -60,9 +60,10 @@ additions as (
   from pg_index
   where not exists (select from pg_constraint where conindid = indexrelid)
   union all
-  select tgrelid, 2, pg_get_triggerdef(oid)
+  select tgrelid, 2, pg_get_triggerdef(pg_trigger.oid)
   from pg_trigger
-  where not tgisinternal and tgname <> 'ts_insert_blocker'
+  join pg_proc on pg_proc.oid = tgfoid
+  where not tgisinternal and pronamespace in (select oid from schemas)
   union all
   select relation, 3, format('-- hypertable: chunks of %s by %s', time_interval, column_name)
   from hypertables

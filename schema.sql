@@ -1,0 +1,787 @@
+-- The schema as the migrations leave it, without bodies, which are in sql/.
+-- Written by `npm run check -- --write`; not for running.
+
+-- The metrics that alert rules can name. Add one by creating a function here: <name>(lookback interval) returns table (service text, value double precision).
+create schema alert_metrics
+
+-- StackLens: events, metrics and alerts of services.
+create schema analytics
+
+-- What analytics is made of; nothing here is for clients.
+create schema internal
+
+-- How urgent an alert is.
+create type analytics.alert_severity as enum ('info', 'warning', 'critical')
+
+-- pending: breaching, but not for long enough; active: firing; acknowledged: firing, and somebody looks at it; resolved: over.
+create type analytics.alert_status as enum ('pending', 'active', 'acknowledged', 'resolved')
+
+-- Severity of an event; error and critical count as failed.
+create type analytics.event_level as enum ('debug', 'info', 'warning', 'error', 'critical')
+
+-- Health of a service over the last minute: critical when error_rate > 20 %, warning when error_rate > 5 % or latency_p99 > 500 ms.
+create type analytics.health as enum ('healthy', 'warning', 'critical')
+
+-- What an alert does when its metric has no value: keep its state, take it as clean, or take it as breaching.
+create type analytics.no_data_policy as enum ('keep', 'ok', 'alert')
+
+-- Width of the buckets that metrics are given in.
+create type analytics.resolution as enum ('one_minute', 'five_minutes', 'one_hour')
+
+-- Every change of status or reason of every alert; it outlives rules and pending alerts.
+create table analytics.alert_history (
+  id bigint not null generated always as identity
+  alert_id bigint not null
+  rule_id text not null
+  rule_version integer not null
+  service text not null
+  previous_status analytics.alert_status -- NULL for the first of an alert.
+  status analytics.alert_status not null
+  reason text not null -- As in alerts.
+  value double precision
+  as_of timestamp with time zone not null -- The evaluation, or the moment somebody acknowledged or changed the rule.
+  watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
+  author text -- Who acknowledged.
+  comment text
+  constraint alert_history_pkey PRIMARY KEY (id)
+)
+CREATE INDEX alert_history_alert_id_idx ON analytics.alert_history USING btree (alert_id)
+CREATE INDEX alert_history_as_of_idx ON analytics.alert_history USING btree (as_of)
+CREATE INDEX alert_history_rule_id_service_as_of_idx ON analytics.alert_history USING btree (rule_id, service, as_of DESC)
+CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.send_alert_messages()
+
+-- What is watched. A change takes effect at the next evaluation, within a second, and resets the open alerts of the rule.
+create table analytics.alert_rules (
+  id text not null -- Slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.
+  name text not null -- For people.
+  description text not null default ''::text -- What it means when this fires, and what to do.
+  service text not null default '*'::text -- * for every service, each with an alert of its own; or the name of one.
+  metric text not null -- error_rate (percent), error_count, total_requests, throughput (per second), latency_p50, latency_p95, latency_p99, latency_mean, latency_max (ms), avg_risk_score, high_risk_count, unique_users, or a function in schema alert_metrics.
+  operator text not null -- One of >, >=, <, <=, ==, !=: the rule breaches when metric operator threshold.
+  threshold double precision not null -- In the unit of the metric.
+  lookback interval not null -- The metric covers this much time before the evaluation; at most the raw retention.
+  pending_period interval not null default '00:00:00'::interval -- It must breach for this long without a break before it fires; for in Prometheus.
+  keep_firing_for interval not null default '00:00:00'::interval -- It must be clean for this long before it is resolved.
+  min_requests integer not null default 0 -- With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.
+  on_no_data analytics.no_data_policy not null default 'keep'::analytics.no_data_policy -- Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).
+  severity analytics.alert_severity not null
+  labels jsonb not null default '{}'::jsonb -- Object of anything; it goes with the alert.
+  enabled boolean not null default true
+  version integer not null default 1 -- Counts the changes, from 1.
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  last_error text -- Why its metric cannot be evaluated; NULL when it can. Its alerts are frozen.
+  failing_since timestamp with time zone -- Evaluation at which last_error began.
+  constraint alert_rules_pkey PRIMARY KEY (id)
+  constraint id_is_a_slug CHECK (((id ~ '^[a-z0-9]+([_-][a-z0-9]+)*$'::text) AND (length(id) <= 100)))
+  constraint keep_firing_for_is_not_negative CHECK ((keep_firing_for >= '00:00:00'::interval))
+  constraint labels_are_an_object CHECK ((jsonb_typeof(labels) = 'object'::text))
+  constraint lookback_is_at_least_1_second CHECK ((lookback >= '00:00:01'::interval))
+  constraint min_requests_is_not_negative CHECK ((min_requests >= 0))
+  constraint name_has_1_to_255_characters CHECK (((length(name) >= 1) AND (length(name) <= 255)))
+  constraint operator_is_one_of_the_six CHECK ((operator = ANY (ARRAY['>'::text, '>='::text, '<'::text, '<='::text, '=='::text, '!='::text])))
+  constraint pending_period_is_not_negative CHECK ((pending_period >= '00:00:00'::interval))
+  constraint service_has_1_to_255_characters CHECK (((length(service) >= 1) AND (length(service) <= 255)))
+  constraint threshold_is_finite CHECK ((threshold <> ALL (ARRAY['Infinity'::double precision, '-Infinity'::double precision, 'NaN'::double precision])))
+)
+CREATE INDEX alert_rules_metric_lookback_idx ON analytics.alert_rules USING btree (metric, lookback) WHERE enabled
+CREATE TRIGGER check_alert_rule BEFORE INSERT OR UPDATE ON analytics.alert_rules FOR EACH ROW EXECUTE FUNCTION internal.check_alert_rule()
+CREATE TRIGGER reset_alerts_of_changed_rules AFTER UPDATE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
+CREATE TRIGGER reset_alerts_of_deleted_rules AFTER DELETE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
+
+-- One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one that never fires is dropped; alert_history keeps it.
+create table analytics.alerts (
+  id bigint not null generated always as identity
+  rule_id text not null
+  rule_name text not null
+  rule_version integer not null
+  service text not null
+  severity analytics.alert_severity not null
+  labels jsonb not null
+  metric text not null
+  operator text not null
+  threshold double precision not null
+  lookback interval not null
+  status analytics.alert_status not null
+  reason text not null -- Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.
+  value double precision -- Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.
+  started_at timestamp with time zone not null -- Evaluation at which it began to breach.
+  triggered_at timestamp with time zone -- When it became active; NULL while it is pending.
+  acknowledged_at timestamp with time zone
+  acknowledged_by text
+  comment text -- What was said when it was acknowledged.
+  resolved_at timestamp with time zone
+  notified_at timestamp with time zone -- When its triggered message was sent; NULL while it is pending or silenced.
+  evaluated_at timestamp with time zone not null -- Evaluation that value is from.
+  changed_at timestamp with time zone not null -- When status or reason changed last.
+  watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
+  breaching_since timestamp with time zone not null -- Where the clock of pending_period started: started_at, plus the time without data.
+  clean_since timestamp with time zone -- Where the clock of keep_firing_for started: the first clean evaluation.
+  frozen_at timestamp with time zone -- First evaluation without data; until there is data again both clocks stand still.
+  constraint alerts_pkey PRIMARY KEY (id)
+)
+CREATE INDEX alerts_id_idx ON analytics.alerts USING btree (id) WHERE ((status = 'resolved'::analytics.alert_status) AND (triggered_at IS NULL))
+CREATE INDEX alerts_resolved_at_idx ON analytics.alerts USING btree (resolved_at) WHERE (status = 'resolved'::analytics.alert_status)
+CREATE INDEX alerts_triggered_at_idx ON analytics.alerts USING btree (triggered_at DESC)
+CREATE UNIQUE INDEX alerts_open_key ON analytics.alerts USING btree (rule_id, service) WHERE (status <> 'resolved'::analytics.alert_status)
+CREATE TRIGGER record_changed_alerts AFTER UPDATE ON analytics.alerts REFERENCING OLD TABLE AS old_alerts NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
+CREATE TRIGGER record_new_alerts AFTER INSERT ON analytics.alerts REFERENCING NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
+
+-- Request and log events as the services sent them, one row each.
+create table analytics.events (
+  "time" timestamp with time zone not null -- When it happened, by the clock of the service.
+  ingested_at timestamp with time zone not null default now() -- When the transaction that stored it began.
+  service text not null
+  endpoint text -- Route or operation.
+  level analytics.event_level not null
+  status_code smallint -- HTTP status, 100..599.
+  latency_ms double precision -- Duration in milliseconds, >= 0; NULL for what has none.
+  error_message text -- At most 8 KiB.
+  error_count integer not null default 0 -- Errors that the service counted within this event.
+  request_id text
+  user_id text
+  source_ip inet
+  geo_country text
+  user_subscription_tier text
+  business_risk_score double precision -- 0..1; above 0.7 is high risk.
+  trace_id text
+  span_id text
+  attributes jsonb -- Every field of the event that has no column; NULL when there is none.
+)
+CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
+-- hypertable: chunks of 01:00:00 by time
+-- columnstore: segment by service, order by "time" DESC
+-- policy: policy_compression every 00:10:00 {"compress_after": "02:00:00"}
+-- policy: policy_retention every 00:10:00 {"drop_after": "1 day"}
+
+-- Messages that are not events by the contract, with what is wrong about them.
+create table analytics.rejected_events (
+  id bigint not null generated always as identity
+  received_at timestamp with time zone not null default now()
+  topic text not null
+  partition integer not null
+  "offset" bigint not null
+  reason text not null -- Code of the broken rule, such as invalid_json, missing_field, invalid_field, too_late, too_early.
+  detail text not null -- The broken rule in words, with the field and its value.
+  payload text -- The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. NULL for a message without a value.
+  constraint rejected_events_topic_partition_offset_key UNIQUE (topic, partition, "offset")
+  constraint rejected_events_pkey PRIMARY KEY (id)
+)
+CREATE INDEX rejected_events_received_at_idx ON analytics.rejected_events USING btree (received_at)
+
+-- How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.
+create table analytics.retention (
+  tier text not null -- raw events, the four roll-up levels, resolved alerts, rejected events.
+  keep interval not null -- Age at which rows are dropped; for raw also the oldest event that is accepted.
+  compress_after interval -- Age at which raw events move to the columnstore; NULL: never, as for the other tiers.
+  updated_at timestamp with time zone not null default now()
+  constraint retention_pkey PRIMARY KEY (tier)
+  constraint retention_check CHECK (((compress_after IS NULL) OR ((compress_after > '00:00:00'::interval) AND (tier = 'raw'::text))))
+  constraint retention_keep_check CHECK ((keep > '00:00:00'::interval))
+  constraint retention_tier_check CHECK ((tier = ANY (ARRAY['raw'::text, '10s'::text, '1min'::text, '5min'::text, '1hour'::text, 'alerts'::text, 'rejected_events'::text])))
+)
+CREATE TRIGGER apply_retention AFTER INSERT OR DELETE OR UPDATE ON analytics.retention FOR EACH STATEMENT EXECUTE FUNCTION internal.apply_retention()
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON analytics.retention FOR EACH ROW EXECUTE FUNCTION internal.touch_updated_at()
+
+-- Every service that has sent an event within the longest retention.
+create table analytics.services (
+  service text not null
+  first_seen timestamp with time zone not null -- Time of the first event received.
+  last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
+  constraint services_pkey PRIMARY KEY (service)
+)
+
+-- Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one whose triggered message was sent sends its resolved one even when silenced.
+create table analytics.silences (
+  id bigint not null generated always as identity
+  rule_id text -- NULL: every rule.
+  service text -- NULL: every service.
+  severity analytics.alert_severity -- NULL: every severity.
+  starts_at timestamp with time zone not null default now()
+  ends_at timestamp with time zone not null
+  reason text not null -- For those who wonder why nothing came.
+  created_by text not null default CURRENT_USER
+  created_at timestamp with time zone not null default now()
+  constraint silences_pkey PRIMARY KEY (id)
+  constraint reason_is_not_empty CHECK ((reason <> ''::text))
+  constraint silence_ends_after_it_starts CHECK ((ends_at > starts_at))
+)
+CREATE INDEX silences_ends_at_idx ON analytics.silences USING btree (ends_at)
+
+-- as_of of the last evaluation of the alert rules, one row.
+create table internal.alert_evaluation (
+  only_row boolean not null default true
+  evaluated_at timestamp with time zone not null
+  constraint alert_evaluation_pkey PRIMARY KEY (only_row)
+  constraint alert_evaluation_only_row_check CHECK (only_row)
+)
+
+-- What Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.
+create table internal.alert_messages (
+  id bigint not null generated always as identity
+  key text not null
+  message json not null
+  created_at timestamp with time zone not null default now()
+  constraint alert_messages_pkey PRIMARY KEY (id)
+)
+
+-- Metrics of users that took too long, and until when they are left alone.
+create table internal.alert_metric_rests (
+  metric text not null
+  lookback interval not null
+  until timestamp with time zone not null
+  constraint alert_metric_rests_pkey PRIMARY KEY (metric, lookback)
+)
+
+-- Who sends alert messages, one at a time so that their order holds. A lease, since a worker that crashes cannot let go.
+create table internal.alert_publisher (
+  only_row boolean not null default true
+  holder uuid
+  held_until timestamp with time zone not null default '-infinity'::timestamp with time zone
+  constraint alert_publisher_pkey PRIMARY KEY (only_row)
+  constraint alert_publisher_only_row_check CHECK (only_row)
+)
+
+-- The next Kafka offset to store of each partition. It moves in the transaction that stores the events, so that each is stored once.
+create table internal.ingest_offsets (
+  topic text not null
+  partition integer not null
+  next_offset bigint not null
+  log_end_offset bigint -- Offset after the last message in Kafka when an ingester last looked; minus next_offset it is the lag in messages.
+  updated_at timestamp with time zone not null default now() -- When next_offset last moved.
+  checked_at timestamp with time zone not null default now() -- When an ingester last looked at the log of the partition: every 5 s while one runs.
+  constraint ingest_offsets_pkey PRIMARY KEY (topic, partition)
+)
+
+-- Minutes that got events older than the roll-ups look back by themselves, waiting for their refresh. Rows are only inserted and deleted, never updated, so that ingesters do not wait for each other.
+create table internal.late_minutes (
+  id bigint not null generated always as identity
+  minute timestamp with time zone not null
+  constraint late_minutes_pkey PRIMARY KEY (id)
+)
+
+-- The continuous aggregates in the order of their refresh, and how far each is materialized.
+create table internal.rollups (
+  name text not null
+  relation regclass not null
+  source regclass not null -- What it is made from: the events, or another roll-up.
+  width interval not null -- Width of a bucket.
+  lookback interval not null -- How far behind the newest closed bucket each refresh looks for changes by itself; older ones come through late_minutes.
+  place integer not null
+  refreshed_until timestamp with time zone -- End of the newest closed bucket that was materialized; NULL before the first refresh.
+  constraint rollups_place_key UNIQUE (place)
+  constraint rollups_pkey PRIMARY KEY (name)
+)
+
+-- Alerts that fire, acknowledged or not, most severe and oldest first.
+create view analytics.active_alerts (
+  id bigint
+  rule_id text
+  rule_name text
+  service text
+  severity analytics.alert_severity
+  status analytics.alert_status
+  reason text
+  metric text
+  operator text
+  threshold double precision
+  value double precision
+  message text -- The alert in a sentence.
+  labels jsonb
+  triggered_at timestamp with time zone
+  firing_for interval -- Time since it was triggered.
+  acknowledged_at timestamp with time zone
+  acknowledged_by text
+  comment text
+  silenced boolean -- A silence holds back its message.
+  evaluated_at timestamp with time zone
+)
+
+create type analytics.archived_tier (
+  tier text -- As in retention.
+  compressed_chunks bigint -- Chunks that went to the columnstore.
+  dropped_chunks bigint -- Chunks that were dropped.
+  deleted_rows bigint -- Rows that were deleted: resolved alerts, their history, rejected events.
+)
+
+-- Metrics of each service and endpoint in buckets of 5 minutes, up to the last committed event.
+create view analytics.endpoint_metrics_5min (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  endpoint text -- Route or operation.
+  total_requests bigint -- Events in the bucket.
+  successful_requests bigint -- Events that did not fail.
+  failed_requests bigint -- Events with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_min double precision -- Smallest latency in ms, exact.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_max double precision -- Largest latency in ms, exact.
+  latency_mean double precision -- Mean latency in ms.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
+
+-- Events with a business risk score above 0.7.
+create view analytics.high_risk_events (
+  "time" timestamp with time zone -- When it happened, by the clock of the service.
+  service text -- Name of the service.
+  endpoint text -- Route or operation.
+  level analytics.event_level -- Severity of the event.
+  status_code smallint -- HTTP status, 100..599.
+  latency_ms double precision -- Duration in ms.
+  business_risk_score double precision -- Above 0.7, to 1.
+  user_id text -- Who made the request.
+  source_ip inet -- Address that the request came from.
+  geo_country text -- Country that the request came from.
+  user_subscription_tier text -- Subscription of the user.
+  request_id text -- Identifier of the request.
+  trace_id text -- Identifier of the trace.
+)
+
+-- Metrics of each service in buckets of 1 hour, up to the last committed event.
+create view analytics.metrics_1hour (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the bucket.
+  successful_requests bigint -- Events that did not fail.
+  failed_requests bigint -- Events with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_min double precision -- Smallest latency in ms, exact.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_max double precision -- Largest latency in ms, exact.
+  latency_mean double precision -- Mean latency in ms.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
+
+-- Metrics of each service in buckets of 1 minute, up to the last committed event.
+create view analytics.metrics_1min (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the bucket.
+  successful_requests bigint -- Events that did not fail.
+  failed_requests bigint -- Events with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_min double precision -- Smallest latency in ms, exact.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_max double precision -- Largest latency in ms, exact.
+  latency_mean double precision -- Mean latency in ms.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
+
+-- Metrics of each service in buckets of 5 minutes, up to the last committed event.
+create view analytics.metrics_5min (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the bucket.
+  successful_requests bigint -- Events that did not fail.
+  failed_requests bigint -- Events with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_min double precision -- Smallest latency in ms, exact.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_max double precision -- Largest latency in ms, exact.
+  latency_mean double precision -- Mean latency in ms.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
+
+-- Metrics of the last 24 hours in buckets of 5 minutes, with the change against the bucket before of the same service.
+create view analytics.performance_trend (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the bucket.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_mean double precision -- Mean latency in ms.
+  total_requests_change bigint -- Events more or less than in the bucket before.
+  error_rate_change double precision -- Percentage points more or less than in the bucket before.
+  latency_p95_change double precision -- Milliseconds more or less than in the bucket before.
+)
+
+-- Health of every service seen in the last day, over the last minute.
+create view analytics.service_health (
+  service text -- Name of the service.
+  health analytics.health -- critical: error_rate > 20 %; warning: error_rate > 5 % or latency_p99 > 500 ms; else healthy. NULL without events in the last minute.
+  total_requests bigint -- Events in the last minute.
+  failed_requests bigint -- Events with level error or critical in the last minute.
+  error_rate double precision -- Failed requests in percent of all, 0..100; NULL without events.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_mean double precision -- Mean latency in ms.
+  unique_users bigint -- Distinct users in the last minute, standard error 1.5 %.
+  high_risk_count bigint -- Events with a business risk score above 0.7 in the last minute.
+  last_seen timestamp with time zone -- Time of the newest event, within 10 s.
+)
+
+create type analytics.service_level (
+  service text -- Name of the service.
+  total_requests bigint -- Events in the period.
+  failed_requests bigint -- Events with level error or critical.
+  availability double precision -- 100 * (1 - failed / total), in percent, from sums over the period.
+  objective double precision -- The availability aimed at, in percent.
+  met boolean -- Whether availability is at least the objective.
+  error_budget double precision -- Failed requests that the objective allows for the requests of the period.
+  error_budget_remaining double precision -- What is left of the error budget, in requests; negative when overspent.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+)
+
+-- Services of the last hour, slowest p95 latency first.
+create view analytics.slowest_services (
+  rank bigint -- Place, from 1; equal values share one.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the last hour.
+  failed_requests bigint -- Events with level error or critical in the last hour.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_mean double precision -- Mean latency in ms.
+  latency_max double precision -- Largest latency in ms.
+)
+
+create type analytics.statistics (
+  events_stored bigint -- Events within the retention of the raw ones.
+  events_last_minute bigint -- Events with a time in the last minute.
+  events_per_second double precision -- Mean over the last minute.
+  newest_event timestamp with time zone -- Time of the newest event, within 10 s.
+  services bigint -- Services seen in the last day.
+  ingest_lag bigint -- Messages in Kafka that are not stored yet; NULL before the first batch.
+  stored_at timestamp with time zone -- When the newest batch was stored.
+  rejected_last_hour bigint -- Messages rejected in the last hour.
+  late_minutes bigint -- Minutes with late events that wait for their roll-up.
+  rolled_up_until timestamp with time zone -- Up to where the finest roll-up is materialized; newer events are aggregated when read.
+  rules_enabled bigint -- Alert rules that are evaluated.
+  rules_failing bigint -- Of those, the ones whose metric cannot be evaluated.
+  alerts_pending bigint -- Alerts that breach, but not for long enough.
+  alerts_firing bigint -- Alerts that are active or acknowledged.
+  evaluated_at timestamp with time zone -- When the alert rules were evaluated last.
+  messages_waiting bigint -- Alert messages that Kafka has not got yet.
+  events_bytes bigint -- Size of the raw events on disk, indexes included.
+  database_bytes bigint -- Size of the database on disk.
+)
+
+-- Services of the last hour, most failed requests first.
+create view analytics.top_error_services (
+  rank bigint -- Place, from 1; equal values share one.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the last hour.
+  failed_requests bigint -- Events with level error or critical in the last hour.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_p50 double precision -- Median latency in ms, within 2 %.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_mean double precision -- Mean latency in ms.
+  latency_max double precision -- Largest latency in ms.
+)
+
+create view internal.endpoint_metrics_1min_v1 (
+  bucket timestamp with time zone
+  service text
+  endpoint text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  users "bit"
+  ips "bit"
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 12:00:00 by bucket
+-- continuous aggregate of analytics.events, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "3 days"}
+
+create view internal.endpoint_metrics_5min_v1 (
+  bucket timestamp with time zone
+  service text
+  endpoint text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  latency_percentiles double precision[]
+  users "bit"
+  ips "bit"
+  unique_users bigint
+  unique_ips bigint
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 1 day by bucket
+-- continuous aggregate of internal.endpoint_metrics_1min_v1, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "7 days"}
+
+create type internal.metric_sample (
+  metric text
+  lookback interval
+  service text
+  value double precision
+  requests bigint
+  known boolean
+)
+
+create view internal.metrics_10s_v1 (
+  bucket timestamp with time zone
+  service text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  users "bit"
+  ips "bit"
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 06:00:00 by bucket
+-- continuous aggregate of analytics.events, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "2 days"}
+
+create view internal.metrics_1hour_v1 (
+  bucket timestamp with time zone
+  service text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  latency_percentiles double precision[]
+  users "bit"
+  ips "bit"
+  unique_users bigint
+  unique_ips bigint
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 7 days by bucket
+-- continuous aggregate of internal.metrics_5min_v1, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "30 days"}
+
+create view internal.metrics_1min_v1 (
+  bucket timestamp with time zone
+  service text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  latency_percentiles double precision[]
+  users "bit"
+  ips "bit"
+  unique_users bigint
+  unique_ips bigint
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 12:00:00 by bucket
+-- continuous aggregate of internal.metrics_10s_v1, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "3 days"}
+
+create view internal.metrics_5min_v1 (
+  bucket timestamp with time zone
+  service text
+  total_requests bigint
+  failed_requests bigint
+  latency_count bigint
+  latency_sum double precision
+  latency_min double precision
+  latency_max double precision
+  latency_histogram integer[]
+  latency_percentiles double precision[]
+  users "bit"
+  ips "bit"
+  unique_users bigint
+  unique_ips bigint
+  risk_count bigint
+  risk_sum double precision
+  high_risk_count bigint
+)
+-- hypertable: chunks of 1 day by bucket
+-- continuous aggregate of internal.metrics_1min_v1, real time
+-- policy: policy_retention every 00:10:00 {"drop_after": "7 days"}
+
+-- The hypertables and continuous aggregates of each tier.
+create view internal.retention_relations (
+  tier text
+  relation regclass
+)
+
+-- Says that somebody looks at an active alert; it stays open until it is clean. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
+create function analytics.acknowledge_alert(alert_id bigint, comment text DEFAULT NULL::text) returns analytics.alerts language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+
+-- Alerts by severity and present status: those that are open, and those that were resolved within the period. triggered counts those that began to fire within it; the mean times are from then to the acknowledgement and to the end.
+create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interval) returns TABLE(severity analytics.alert_severity, total bigint, pending bigint, active bigint, acknowledged bigint, resolved bigint, triggered bigint, mean_time_to_acknowledge interval, mean_time_to_resolve interval) language sql stable parallel unsafe
+
+-- Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies of the database and the worker do the same by themselves every 10 minutes.
+create function analytics.archive() returns SETOF analytics.archived_tier language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Brings all alerts to the state that the metrics of this moment ask for and returns the number of transitions. NULL when another one evaluates at the same time, or when as_of is not after the last evaluation, which never happens twice.
+create function analytics.evaluate_alert_rules(as_of timestamp with time zone DEFAULT clock_timestamp()) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
+
+-- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
+create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
+
+-- One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.
+create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, throughput double precision, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+
+-- Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.
+create function analytics.sla(service text DEFAULT NULL::text, period interval DEFAULT '24:00:00'::interval, objective double precision DEFAULT 99.9) returns SETOF analytics.service_level language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- The state of StackLens itself: what it stores, how far behind it is, what fires.
+create function analytics.stats() returns analytics.statistics language sql stable parallel unsafe
+
+-- The metrics that alert rules can name: built-in ones, and functions in schema alert_metrics; usable says that the function has the form <name>(lookback interval) returns table (service text, value double precision). A built-in name cannot be taken over.
+create function internal.alert_metrics() returns TABLE(name text, builtin boolean, usable boolean) language sql stable parallel unsafe
+
+-- Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.
+create function internal.alert_text(rule_name text, service text, metric text, operator text, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
+
+-- Additive rows that together cover the lookback before as_of, for each lookback; as exact as internal.window_rows.
+create function internal.alert_window_rows(as_of timestamp with time zone, lookbacks interval[]) returns TABLE(lookback interval, service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Trigger: refuses a ladder in which a roll-up would be refreshed over dropped data (23514), then sets the policies.
+create function internal.apply_retention() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Whether a value is on the alerting side of a threshold; NULL for no value.
+create function internal.breaches(value double precision, operator text, threshold double precision) returns boolean language sql immutable parallel safe
+
+-- Rule, service and value of all that breaches at as_of; the value is NULL where missing data is a breach. Rules that are disabled, or whose metric fails, are left out.
+create function internal.breaching_pairs(as_of timestamp with time zone, samples internal.metric_sample[]) returns TABLE(rule_id text, service text, value double precision) language sql stable parallel unsafe
+
+-- Value of every built-in metric that enabled rules use, over each of their lookbacks before as_of, for all known services and those that rules name. A silent service has counts of 0 and NULL for everything else.
+create function internal.builtin_metric_samples(as_of timestamp with time zone) returns SETOF internal.metric_sample language sql stable parallel unsafe
+
+-- Trigger: refuses a metric that does not exist and a lookback above the raw retention (23514); counts versions.
+create function internal.check_alert_rule() returns trigger language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- The offset from which each partition goes on. The arrays go together; a stored offset is NULL for a partition never seen.
+create function internal.claim_partitions(topic text, partitions integer[], stored_offsets bigint[], log_start_offsets bigint[], log_end_offsets bigint[]) returns TABLE(partition integer, next_offset bigint) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Deletes resolved alerts, their history, past silences, rejected events and services that are older than analytics.retention keeps them; returns the number of rows.
+create function internal.clean_up() returns bigint language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Completes the transaction that has copied a batch into analytics.events; SL001 when the partition is not at expected_offset. services: [{service, first_ms, last_ms}]; oldest_by_minute: time of the oldest event of each older minute of the batch; rejects: [{offset, reason, detail, payload}]; times in epoch milliseconds. Notifies stacklens_ingested when there are events.
+create function internal.commit_batch(topic text, partition integer, expected_offset bigint, next_offset bigint, log_end_offset bigint, services jsonb, oldest_by_minute jsonb, rejects jsonb) returns void language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Values of the metrics of schema alert_metrics that enabled rules use. A metric that fails is left out, and its rules get last_error and failing_since.
+create function internal.custom_metric_samples(as_of timestamp with time zone) returns SETOF internal.metric_sample language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Failed requests as percent (0..100) of all; NULL, not 0, when there are none.
+create function internal.error_rate(failed bigint, total bigint) returns double precision language sql immutable parallel safe
+
+-- The raw events of [since, until) as one additive row a service.
+create function internal.event_rows(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language sql stable parallel safe
+
+-- Complementary exponential integral Ein(x) for x >= 0, absolute error below 1e-6. Formulas 5.1.53 and 5.1.56 of Abramowitz and Stegun, Handbook of Mathematical Functions.
+create function internal.exponential_integral(x double precision) returns double precision language sql immutable parallel safe
+
+-- Health from error rate (percent) and p99 latency (ms); NULL without requests, since missing data is not health.
+create function internal.health(total_requests bigint, error_rate double precision, latency_p99 double precision) returns analytics.health language sql immutable parallel safe
+
+-- Sum of two histograms of the same shape, bin by bin; NULL counts as empty. Error 22003 when a bin exceeds 2147483647.
+create function internal.histogram_add(a integer[], b integer[]) returns integer[] language sql immutable parallel safe
+
+-- Latency (ms) that stands for a bin of a latency histogram: its geometric middle, kept within [smallest, largest]. Bin 1 is below 0.1 ms and stands for the smallest, bin 402 is 10 min and above and stands for the largest.
+create function internal.histogram_bin_middle(bin bigint, smallest double precision, largest double precision) returns double precision language sql immutable parallel safe
+
+-- Percentiles (ms) of a latency histogram by nearest rank (percentile_disc), one for each fraction (0..1), within 2 % between 0.1 ms and 10 min, never outside [smallest, largest]. An empty or NULL histogram has NULL percentiles. Same idea and error bound as DDSketch (Masson, Rim, Lee: DDSketch, VLDB 2019).
+create function internal.histogram_percentiles(histogram integer[], smallest double precision, largest double precision, fractions double precision[]) returns double precision[] language sql immutable parallel safe
+
+-- Sum of histograms of the same shape, bin by bin; NULLs are left out, NULL for no histogram.
+create aggregate internal.histogram_sum(integer[]) returns integer[] language internal immutable parallel safe
+
+-- Renews the lease on sending alert messages, to be called every few seconds; a lease of 0 gives it back.
+create function internal.hold_alert_messages(holder uuid, lease interval DEFAULT '00:00:10'::interval) returns void language sql volatile parallel unsafe
+
+-- How the ingesters of a topic are doing. Not ok, with the reason as detail: none has reported for 30 s, a partition with waiting messages has not moved for 60 s, or more than a million messages wait. lag: messages that wait.
+create function internal.ingest_status(topic text) returns TABLE(ok boolean, detail text, lag bigint, checked_at timestamp with time zone) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Whether a silence mutes the messages of an alert: each column that a silence fills in must match, an empty one always does.
+create function internal.is_silenced(rule_id text, service text, severity analytics.alert_severity, as_of timestamp with time zone) returns boolean language sql stable parallel unsafe
+
+-- Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.
+create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text) language sql stable parallel unsafe
+
+-- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
+create function internal.latency_histogram_axis(latency_ms double precision) returns double precision language sql immutable parallel safe
+
+-- Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds the lease. The holder renews it with internal.hold_alert_messages until they are sent.
+create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT '{}'::bigint[], max_messages integer DEFAULT 500) returns TABLE(id bigint, key text, message text) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.
+create function internal.prometheus() returns TABLE(name text, help text, labels jsonb, value double precision) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Trigger: writes a row of alert_history for each alert whose status or reason changed, and drops pending ones that are over.
+create function internal.record_alert_history() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+
+-- Materializes what changed in every roll-up since the last call; run by the worker each second and by a job of the database each minute, must not be called within a transaction. The arguments are those that TimescaleDB gives to a job; they are not used.
+create procedure internal.refresh_rollups(IN job_id integer DEFAULT NULL::integer, IN config jsonb DEFAULT NULL::jsonb) language plpgsql volatile parallel unsafe
+
+-- Stores the end of the log of each partition, and when it was looked at; returns their next offsets. The arrays go together.
+create function internal.report_log_ends(topic text, partitions integer[], log_end_offsets bigint[]) returns TABLE(partition integer, next_offset bigint) language sql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Trigger: resolves the open alerts of rules that were changed, disabled or deleted, with that as the reason.
+create function internal.reset_alerts() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+
+-- Trigger: writes the message to Kafka for alerts that were triggered, acknowledged or resolved, if they are not silenced. event_id is made of rule, service, start of the episode and place in it, the same however often a message is delivered.
+create function internal.send_alert_messages() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp set TimeZone=UTC
+
+-- Bit (0..24575) that a hashed value sets in a distinct-count sketch: cells of geometrically falling probability.
+create function internal.sketch_cell(hash bigint) returns integer language sql immutable parallel safe
+
+-- Estimated number of distinct values in a sketch (standard error 1.5 %, to some 10 million); 0 for an empty one. Linear counting (Whang et al., 1990) over cells of geometrically falling probability, as in multiresolution bitmaps (Estan, Varghese, Fisk, 2003).
+create function internal.sketch_estimate(sketch bit) returns bigint language plpgsql immutable parallel safe strict set search_path=pg_catalog, pg_temp
+
+-- Distinct-count sketch of the cells given as first argument (internal.sketch_cell); the second argument is always 1. NULL cells are left out. Sketches merge with bit_or and are read by internal.sketch_estimate.
+create aggregate internal.sketch(integer, integer) returns bit language internal immutable parallel safe
+
+-- Start of the oldest chunk of a hypertable or continuous aggregate; -infinity when it has none.
+create function internal.stored_since(relation regclass) returns timestamp with time zone language sql stable parallel safe
+
+-- Trigger: sets updated_at to the time of the change.
+create function internal.touch_updated_at() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.
+create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+
+-- Additive rows, several a service, that together cover [since, until): to the microsecond while the raw events of both edges are kept, and to the finest kept bucket, outwards, after that.
+create function internal.window_rows(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- job: internal.refresh_rollups every 00:01:00 
