@@ -160,6 +160,7 @@ comment on table analytics.events is 'Request and log events as the services sen
 comment on column analytics.events.time is 'When it happened, by the clock of the service.';
 comment on column analytics.events.ingested_at is 'When the transaction that stored it began.';
 comment on column analytics.events.endpoint is 'Route or operation.';
+comment on column analytics.events.level is 'error and critical count as failed.';
 comment on column analytics.events.status_code is 'HTTP status, 100..599.';
 comment on column analytics.events.latency_ms is 'Duration in milliseconds, >= 0; NULL for what has none.';
 comment on column analytics.events.error_message is 'At most 8 KiB.';
@@ -255,6 +256,8 @@ select
 from analytics.events
 group by 1, 2
 with no data;
+comment on view internal.metrics_10s_v1 is
+  'Roll-up of the events in buckets of 10 s, per service: additive state.';
 
 create materialized view internal.metrics_1min_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '12 hours') as
@@ -281,6 +284,8 @@ select
 from internal.metrics_10s_v1
 group by 1, 2
 with no data;
+comment on view internal.metrics_1min_v1 is
+  'Roll-up of metrics_10s_v1 in buckets of 1 min: additive state, and the percentiles and distinct counts read from it.';
 
 create materialized view internal.metrics_5min_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '1 day') as
@@ -307,6 +312,8 @@ select
 from internal.metrics_1min_v1
 group by 1, 2
 with no data;
+comment on view internal.metrics_5min_v1 is
+  'Roll-up of metrics_1min_v1 in buckets of 5 min: additive state, and the percentiles and distinct counts read from it.';
 
 create materialized view internal.metrics_1hour_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '7 days') as
@@ -333,6 +340,8 @@ select
 from internal.metrics_5min_v1
 group by 1, 2
 with no data;
+comment on view internal.metrics_1hour_v1 is
+  'Roll-up of metrics_5min_v1 in buckets of 1 h: additive state, and the percentiles and distinct counts read from it.';
 
 create materialized view internal.endpoint_metrics_1min_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '12 hours') as
@@ -357,6 +366,8 @@ from analytics.events
 where endpoint is not null
 group by 1, 2, 3
 with no data;
+comment on view internal.endpoint_metrics_1min_v1 is
+  'Roll-up of the events in buckets of 1 min, per service and endpoint: additive state.';
 
 create materialized view internal.endpoint_metrics_5min_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '1 day') as
@@ -384,6 +395,8 @@ select
 from internal.endpoint_metrics_1min_v1
 group by 1, 2, 3
 with no data;
+comment on view internal.endpoint_metrics_5min_v1 is
+  'Roll-up of endpoint_metrics_1min_v1 in buckets of 5 min: additive state, and the percentiles and distinct counts read from it.';
 
 create table internal.rollups (
   name text primary key,
