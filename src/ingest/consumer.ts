@@ -1,6 +1,6 @@
 // The consumer: joins the group, hands batches to the partitions, and starts again whenever Kafka went away.
 
-import type { Admin, Consumer, Batch as KafkaBatch } from "kafkajs";
+import type { Consumer, Kafka, Batch as KafkaBatch } from "kafkajs";
 import type { Config } from "../config.ts";
 import { ensureTopics, kafkaClient } from "../kafka.ts";
 import { log, reason } from "../log.ts";
@@ -42,7 +42,6 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
   /** One life of the consumer; ends with the reason why it cannot go on. */
   async function consume(): Promise<unknown> {
     const kafka = kafkaClient(config, "stacklens-ingest");
-    const admin = kafka.admin({ retry: { retries: 2 } });
     const member = kafka.consumer({
       groupId: config.ingestGroup,
       ...GROUP,
@@ -56,7 +55,6 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
     });
     try {
       await ensureTopics(kafka, [{ topic, numPartitions: PARTITIONS_OF_A_NEW_TOPIC }]);
-      await admin.connect();
       await member.connect();
       await member.subscribe({ topics: [topic], fromBeginning: true });
       member.on(member.events.GROUP_JOIN, ({ payload }) => {
@@ -67,7 +65,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
             store,
             database,
             kafka: kafkaOutage,
-            logRanges: () => logRanges(admin, topic),
+            logRanges: () => logRanges(kafka, topic),
             seek: (partition, offset) => member.seek({ topic, partition, offset: String(offset) }),
           },
           payload.memberAssignment[topic] ?? [],
@@ -102,7 +100,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
         await Promise.race([assignment?.settled(), pause(SETTLE_LIMIT_MS, never)]);
         await commitToGroup(member, topic, assignment);
       }
-      await Promise.allSettled([member.disconnect(), admin.disconnect()]);
+      await member.disconnect().catch(() => {});
     }
   }
 
@@ -144,9 +142,16 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
 /** kafkajs has it, its types do not. */
 type FetchedBatch = KafkaBatch & { fetchedOffset: string };
 
-async function logRanges(admin: Admin, topic: string): Promise<LogRange[]> {
-  const offsets = await admin.fetchTopicOffsets(topic);
-  return offsets.map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }));
+/** Through a connection of its own each time: kafkajs may take five minutes to notice new partitions on an old one. */
+async function logRanges(kafka: Kafka, topic: string): Promise<LogRange[]> {
+  const admin = kafka.admin({ retry: { retries: 2 } });
+  await admin.connect();
+  try {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    return offsets.map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }));
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 /** Tells the group what is stored. Nothing here reads it, but tools that show the lag of consumer groups do. */
