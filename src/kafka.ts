@@ -7,9 +7,11 @@ import { log } from "./log.ts";
 
 const LOG = { [logLevel.ERROR]: log.error, [logLevel.WARN]: log.warn, [logLevel.INFO]: log.info } as const;
 
-// What kafkajs says of every producer (its partitioner is Java's now), of every idempotent one with a limit of tries, and of every
-// answer after which it tries again: where that does not help, the error comes back to the caller, who says it.
-const NOISE = /^KafkaJS v2.0.0 switched default partitioner|^Limiting retries for the idempotent producer|^Response /;
+// What kafkajs says of every producer (its partitioner is Java's now), of every idempotent one with a limit of tries, after a
+// failed connection once more, and of every answer after which it tries again: where that does not help, the error comes back
+// to the caller, who says it.
+const NOISE =
+  /^KafkaJS v2.0.0 switched default partitioner|^Limiting retries for the idempotent producer|^Failed to connect to seed broker|^Response /;
 
 registerCodecs();
 silenceFalseWarning();

@@ -33,7 +33,11 @@ async function whyNot(): Promise<string | undefined> {
 
 function openPsql(): void {
   process.on("SIGINT", () => {}); // Ctrl-C ends a query, not the session
-  const psql = spawn("psql", [url, ...process.argv.slice(2)], { stdio: "inherit" });
+  const address = new URL(url);
+  const env = { ...process.env };
+  if (address.password) env.PGPASSWORD = decodeURIComponent(address.password); // a command line is seen by all users
+  address.password = "";
+  const psql = spawn("psql", [address.href, ...process.argv.slice(2)], { stdio: "inherit", env });
   psql.once("error", (error) => {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     process.stderr.write(

@@ -15,11 +15,12 @@ export type Topic = { send: (messages: string[]) => Promise<void>; close: () => 
 /** @throws Error of one line when no Kafka answers, or it has no such topic. */
 export async function openTopic(config: Config): Promise<Topic> {
   const brokers = config.kafka.brokers;
-  const answers = await Promise.allSettled(brokers.map(reach));
-  if (answers.every((answer) => answer.status === "rejected"))
+  await Promise.any(brokers.map(reach)).catch(({ errors: [first] }: AggregateError) => {
+    const why = first.code ?? first.message;
     throw new Error(
-      `no Kafka answers at ${brokers.join(", ")} (${(answers[0] as PromiseRejectedResult).reason.code ?? "no answer"}): start one with \`npm start\`, or set KAFKA_BROKERS`,
+      `no Kafka answers at ${brokers.join(", ")} (${why}): start one with \`npm start\`, or set KAFKA_BROKERS`,
     );
+  });
 
   const kafka = kafkaClient(config, "stacklens-publish");
   const admin = kafka.admin();
