@@ -17,6 +17,7 @@ const FETCH_BYTES = { maxBytesPerPartition: 1 << 20, maxBytes: 6 << 20 };
 // A dead ingester's partitions go to the others after the session timeout.
 const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeout: 30_000 };
 const LONGEST_FETCH_MS = 500; // stopping waits for it
+const KAFKA_RETRIES = 2; // the loop below says what is wrong, and tries again
 const REPORT_MS = 5_000;
 const LOG_MS = 10_000;
 const SETTLE_LIMIT_MS = 1_500;
@@ -41,7 +42,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
 
   /** One life of the consumer; ends with the reason why it cannot go on. */
   async function consume(): Promise<unknown> {
-    const kafka = kafkaClient(config, "stacklens-ingest");
+    const kafka = kafkaClient(config, "stacklens-ingest", KAFKA_RETRIES, config.logLevel !== "debug");
     const member = kafka.consumer({
       groupId: config.ingestGroup,
       ...GROUP,
@@ -65,7 +66,16 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
             store,
             database,
             kafka: kafkaOutage,
-            logRanges: () => logRanges(kafka, topic),
+            logRanges: async () => {
+              try {
+                const ranges = await logRanges(kafka, topic);
+                kafkaOutage.over();
+                return ranges;
+              } catch (error) {
+                kafkaOutage.began(error);
+                throw error;
+              }
+            },
             seek: (partition, offset) => member.seek({ topic, partition, offset: String(offset) }),
           },
           payload.memberAssignment[topic] ?? [],
@@ -144,7 +154,7 @@ type FetchedBatch = KafkaBatch & { fetchedOffset: string };
 
 /** Through a connection of its own each time: kafkajs may take five minutes to notice new partitions on an old one. */
 async function logRanges(kafka: Kafka, topic: string): Promise<LogRange[]> {
-  const admin = kafka.admin({ retry: { retries: 2 } });
+  const admin = kafka.admin();
   await admin.connect();
   try {
     const offsets = await admin.fetchTopicOffsets(topic);
