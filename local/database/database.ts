@@ -42,6 +42,8 @@ export interface Database {
   turns: Turns;
   prepared: Prepared;
   clients: Set<Client>;
+  /** Whether it has jobs of users or policies that want it open. */
+  hasJobs: boolean;
   /** Fulfilled when its Postgres has ended, with the reason. */
   ended: PromiseWithResolvers<string>;
   /** Runs one unit for a client that has the turn. */
@@ -63,6 +65,8 @@ export interface Database {
   /** Hands a NotificationResponse to the clients; each knows what it listens to. */
   deliver(message: Buffer): void;
   close(): Promise<void>;
+  /** Ends it at once, for a database that is dropped. */
+  kill(): Promise<void>;
 }
 
 /** Opens the database in a directory. */
@@ -96,14 +100,13 @@ export async function openDatabase(
     engine,
     prepared: nothingPrepared(),
     clients: new Set(),
+    hasJobs: false,
     ended: Promise.withResolvers(),
     forgetState() {
       inPlace = undefined;
     },
     restart(reason) {
-      closing = true;
-      void engine.kill();
-      crashed(reason);
+      void engine.kill().then(() => crashed(reason));
     },
     async run(client, unit, listener) {
       let before: Step[] = [];
@@ -127,7 +130,7 @@ export async function openDatabase(
       };
       await database.run(client, query(sql), {
         output(bytes) {
-          for (const message of split(bytes)) {
+          for (const message of split(bytes)!) {
             if (message[0] === 68) rows.push(columns(message));
             else if (message[0] === 69) fail(message);
             else if (message[0] === 65) database.deliver(message);
@@ -157,12 +160,19 @@ export async function openDatabase(
     async close() {
       closing = true;
       engine.cancel();
-      await Promise.race([inTurn(() => engine.close()).catch(() => {}), setTimeout(1500, undefined, { ref: false })]);
+      await Promise.race([inTurn(() => engine.close()).catch(() => {}), setTimeout(1000, undefined, { ref: false })]);
+      await database.kill();
+    },
+    async kill() {
+      closing = true;
       await engine.kill();
       database.ended.resolve("closed");
     },
   };
   const crashed = (reason: string) => {
+    if (closing) return;
+    closing = true;
+    console.error(`local database: ${name} had to be ended (${reason}); the next client opens it again`);
     for (const client of database.clients)
       client.end("57P02", `terminating connection because Postgres ended: ${reason}`);
     database.ended.resolve(reason);

@@ -1,9 +1,12 @@
 // The databases of a data directory: one folder each, opened when a client comes, made by copying another one.
 import {
+  closeSync,
   constants,
   cpSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -27,6 +30,15 @@ export interface Databases {
 /** The database that all others are copies of, straight from initdb. */
 export const pristine = "template1";
 
+/** Brings all files of a folder to the disk. */
+function syncTree(root: string): void {
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    const file = openSync(join(entry.parentPath, entry.name), "r");
+    fsyncSync(file);
+    closeSync(file);
+  }
+}
+
 export async function openDatabases(
   dataDirectory: string,
   compiled: WebAssembly.Module,
@@ -35,6 +47,7 @@ export async function openDatabases(
   const root = join(dataDirectory, "databases");
   const folder = (name: string) => join(root, encodeURIComponent(name));
   const open = new Map<string, Promise<Database>>();
+  const leaving = new Map<string, Promise<void>>();
   mkdirSync(root, { recursive: true });
   for (const entry of readdirSync(root)) {
     if (entry.startsWith("%unfinished")) rmSync(join(root, entry), { recursive: true });
@@ -49,6 +62,7 @@ export async function openDatabases(
     await first.ask("update pg_database set datistemplate = false where datname = 'template0'");
     for (const other of ["postgres", "template0"]) await first.ask(`drop database ${other}`);
     await first.close();
+    if (fsync) syncTree(temporary);
     renameSync(temporary, folder(pristine));
   }
 
@@ -56,6 +70,14 @@ export async function openDatabases(
     new Error(
       `${folder(name)} is damaged (${reason}); put a copy in its place, or remove it to start with an empty database`,
     );
+
+  /** Takes a database that is being closed off the list; it can be opened again when that is done. */
+  const leave = (name: string, closing: Promise<void>): Promise<void> => {
+    open.delete(name);
+    const left = closing.finally(() => leaving.delete(name));
+    leaving.set(name, left);
+    return left;
+  };
 
   /** A copy still has the name of its template in its catalog; the file beside it says which. */
   const openFolder = async (name: string): Promise<Database> => {
@@ -93,7 +115,7 @@ export async function openDatabases(
     open(name) {
       let database = open.get(name);
       if (!database) {
-        database = openFolder(name);
+        database = (leaving.get(name) ?? Promise.resolve()).then(() => openFolder(name));
         open.set(name, database);
         const forget = () => open.get(name) === database && open.delete(name);
         publish(database);
@@ -105,16 +127,17 @@ export async function openDatabases(
       const temporary = unfinished();
       const copy = () =>
         cpSync(folder(template), temporary, { recursive: true, mode: constants.COPYFILE_FICLONE, errorOnExist: true });
+      await leaving.get(template);
       const source = await open.get(template);
       if (source) await source.whileStill(copy);
       else copy();
+      if (fsync) syncTree(temporary);
       renameSync(temporary, folder(name));
       for (const database of open.values()) publish(database);
     },
     async drop(name) {
       const database = await open.get(name);
-      open.delete(name);
-      await database?.engine.kill();
+      if (database) await leave(name, database.kill());
       renameSync(folder(name), unfinished());
       for (const other of open.values()) publish(other);
       for (const entry of readdirSync(root)) {
@@ -126,6 +149,20 @@ export async function openDatabases(
       await Promise.all([...open.values()].map(async (database) => (await database).close()));
     },
   };
+  // An open database takes 100 MB and more; one that nobody uses and that has no jobs is closed after a minute.
+  let unused = new Set<Database>();
+  const sweep = async () => {
+    const before = unused;
+    unused = new Set();
+    for (const [name, opening] of open) {
+      const database = await opening.catch(() => undefined);
+      if (!database || database.clients.size > 0 || database.hasJobs || name === "stacklens") continue;
+      if (before.has(database)) leave(name, database.close());
+      else unused.add(database);
+    }
+  };
+  setInterval(sweep, 30_000).unref();
+
   for (const name of ["postgres", "stacklens"]) {
     if (!databases.exists(name)) await databases.create(name, pristine);
   }

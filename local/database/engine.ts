@@ -74,8 +74,8 @@ export async function openEngine(
     resourceLimits: { stackSizeMb: 32 },
     stdout: true,
   });
-  const send = (call: Call) => {
-    port1.postMessage(call);
+  const send = (call: Call, bytes?: Uint8Array<ArrayBuffer>) => {
+    port1.postMessage(call, bytes ? [bytes.buffer] : []);
     Atomics.add(shared, 0, 1);
     Atomics.notify(shared, 0);
   };
@@ -117,11 +117,13 @@ export async function openEngine(
     run: (before, unit, listener) =>
       new Promise((done, fail) => {
         current = { listener, done, fail };
-        send({ before, unit });
+        const copy = new Uint8Array(unit); // a Buffer is a small part of a large one, which would go along
+        send({ before, unit: copy }, copy);
       }),
     more(more) {
       sent += more.length;
-      send({ more });
+      const copy = new Uint8Array(more);
+      send({ more: copy }, copy);
     },
     unread: () => (sent - Atomics.load(shared, 2)) | 0,
     holdOutput(until) {

@@ -77,6 +77,11 @@ async function runDueJob(database: Database): Promise<boolean> {
   return database.inTurn(async (gateway: Client) => {
     const [timescaledb] = await database.query(gateway, "select 1 from pg_extension where extname = 'timescaledb'");
     if (!timescaledb) return false;
+    const [own] = await database.query(
+      gateway,
+      "select 1 from _timescaledb_config.bgw_job where id >= 1000 and scheduled limit 1",
+    );
+    database.hasJobs = own !== undefined;
     const [job] = await database.query(gateway, due);
     if (!job) return false;
     const [id, owner, role, application, limit] = job as string[];

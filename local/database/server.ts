@@ -51,6 +51,8 @@ export function createGateway(databases: Databases): Gateway {
     const settings = startSettings(parameters);
     const client = newClient({ oid: 0, role: user }, settings);
     let status: (string | null)[][];
+    database.clients.add(client);
+    let welcome = false;
     await database.turns.acquire(client);
     try {
       const [role] = await database.query(
@@ -75,15 +77,17 @@ export function createGateway(databases: Databases): Gateway {
         `select name, setting from pg_catalog.pg_settings where name in (${names})
           union all select 'session_authorization', session_user::text`,
       );
+      welcome = !socket.destroyed;
     } catch (reason) {
       const [code, text] = (reason as Error).message.split(/: (.*)/s);
       return refuse(code!, text!);
     } finally {
+      if (!welcome) database.clients.delete(client);
       database.turns.release(client);
     }
+    if (!welcome) return undefined;
     const id = ++lastId;
     const secret = (Math.random() * 2 ** 31) | 0;
-    database.clients.add(client);
     const session = createSession(id, socket, database, client, (sql, unit, inTransaction) =>
       databaseCommand(sql, unit, inTransaction, databases, connected),
     );
@@ -109,8 +113,9 @@ export function createGateway(databases: Databases): Gateway {
     let start: Buffer = Buffer.alloc(0);
     const starting = (chunk: Buffer) => {
       start = Buffer.concat([start, chunk]);
-      while (start.length >= 8 && start.length >= start.readInt32BE(0)) {
+      while (start.length >= 8 && start.length >= Math.min(start.readInt32BE(0), 10_000)) {
         const length = start.readInt32BE(0);
+        if (length < 8 || length > 10_000) return socket.destroy(); // another protocol
         const code = start.readInt32BE(4);
         const body = start.subarray(8, length);
         start = start.subarray(length);
@@ -132,6 +137,7 @@ export function createGateway(databases: Databases): Gateway {
               if (!session) return;
               const receive = (bytes: Buffer) => {
                 const messages = split(bytes);
+                if (!messages) return session.client.end("08P01", "invalid message length");
                 session.receive(messages);
                 if (messages.some((part) => typeOf(part) === "X")) socket.end();
               };

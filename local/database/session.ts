@@ -26,6 +26,9 @@ const patience = 3000;
 /** How much COPY data of a client may lie unread, in bytes. */
 const inboxLimit = 1 << 20;
 
+/** SQL that may change what the gateway keeps for a client. */
+const remarkable = /\b(set|reset|discard|set_config|listen|unlisten)\b/i;
+
 export function createSession(
   id: number,
   socket: Socket,
@@ -45,13 +48,17 @@ export function createSession(
   let status = "I";
   let transactionAt = 0;
   let turn: Turn = "own";
+  /** Whether the turn is ours, running or not. */
+  let holding = false;
   let running = false;
   let copying = false;
   let stopped: "user request" | "statement timeout" | undefined;
   let killer: NodeJS.Timeout | undefined;
   let settingsChanged = false;
-  /** The SQL of this turn, as far as it is known. */
+  /** The remarkable SQL of this turn. */
   let texts = "";
+  /** Whether it has said in this turn that it waits for another client. */
+  let announced = false;
 
   const take = (count: number): Message[] => {
     const taken = inbox.splice(0, count);
@@ -129,7 +136,7 @@ export function createSession(
     }
     socket.write(from);
     socket.uncork();
-    if (socket.writableNeedDrain) engine.holdOutput(once(socket, "drain").catch(() => {}));
+    if (socket.writableNeedDrain) engine.holdOutput(Promise.race([once(socket, "drain"), once(socket, "close")]));
   };
 
   /** Runs one unit; the turn is ours. */
@@ -145,7 +152,7 @@ export function createSession(
     const answered = database.run(client, bytes, {
       output(answer) {
         const out: Message[] = [];
-        for (const part of split(answer)) {
+        for (const part of split(answer)!) {
           if (part[0] === 67) statementAt = performance.now();
           const seen = observe(part);
           const shown = seen && turn === "lent" ? nested.disguise(seen) : seen;
@@ -179,7 +186,7 @@ export function createSession(
 
   /** Housekeeping at the end of a turn, while Postgres is still as the client left it. */
   const endTurn = async () => {
-    if (mayChangeSettings(texts) && /\bset_config\b/i.test(texts)) settingsChanged = true;
+    if (/\bset_config\b/i.test(texts) && mayChangeSettings(texts)) settingsChanged = true;
     if (settingsChanged) {
       const rows = await database.query(client, readSettings(texts, client.settings.keys()));
       client.settings = new Map(rows.map(([name, value]) => [name!, value ?? ""]));
@@ -188,6 +195,7 @@ export function createSession(
     }
     for (const channel of listening.endTurn(texts, database.clients)) await database.query(client, `listen ${channel}`);
     texts = "";
+    announced = false;
   };
 
   const runUnit = async (unit: Message[]) => {
@@ -196,10 +204,14 @@ export function createSession(
     const answer = await intercept(sql, unit, inTransaction);
     if (answer) return write([...answer, readyForQuery(status as "I")]);
     turn = await turns.acquire(client);
+    holding = turn !== "withdrawn";
     if (turn === "withdrawn") {
       return write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
     }
-    texts += `${sql};${mayChangeSettings(sql) ? unit.map((part) => part.toString("latin1")).join() : ""}`;
+    if (remarkable.test(sql)) texts += `${sql};`;
+    if (texts.length > 1 << 20) texts = texts.slice(-65_536); // a long transaction of UPDATE … SET
+    if (announcesNested.test(sql)) announced = true;
+    if (mayChangeSettings(sql)) texts += unit.map((part) => part.toString("latin1")).join(";"); // parameters of set_config
     const bytes = statements.translate(unit);
     if (turn === "own") await run(bytes);
     else {
@@ -211,6 +223,7 @@ export function createSession(
     }
     if (status === "I" && typeOf(unit.at(-1)!) !== "H") {
       await endTurn();
+      holding = false;
       turns.release(client);
     } else turns.pause(client);
   };
@@ -220,7 +233,7 @@ export function createSession(
     const since = performance.now();
     const limit = engine.timeouts().idleInTransaction;
     const patrol = setInterval(() => {
-      if (status === "I" || limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
+      if (!holding || limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
       client.end("25P03", "terminating connection due to idle-in-transaction timeout");
     }, 100);
     await new Promise<void>((resolve) => {
@@ -242,8 +255,7 @@ export function createSession(
   client.hosts = (guest) => {
     const other = guest as Client;
     const follows = other.cameAt > transactionAt || other.hosted;
-    const hosting =
-      status === "T" && announcesNested.test(texts) && follows && other.application === client.application;
+    const hosting = status === "T" && announced && follows && other.application === client.application;
     if (hosting) other.hosted = true;
     return hosting;
   };

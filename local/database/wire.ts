@@ -3,8 +3,8 @@
 /** One message as it came: type byte, length, body. */
 export type Message = Buffer;
 
-/** Cuts a stream of chunks into whole messages; what is left of a chunk waits for the next one. */
-export function createSplitter(): (chunk: Buffer) => Message[] {
+/** Cuts a stream of chunks into whole messages; the rest of a chunk waits for the next one. Undefined: this is not the protocol. */
+export function createSplitter(): (chunk: Buffer) => Message[] | undefined {
   let rest: Buffer[] = [];
   let have = 0;
   let need = 5;
@@ -18,7 +18,7 @@ export function createSplitter(): (chunk: Buffer) => Message[] {
     need = 5;
     while (bytes.length - at >= 5) {
       const length = bytes.readInt32BE(at + 1) + 1;
-      if (length < 5) throw new Error("malformed message");
+      if (length < 5 || length > 1 << 30) return undefined;
       if (bytes.length - at < length) {
         need = length;
         break;

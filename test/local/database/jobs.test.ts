@@ -26,7 +26,7 @@ test("a refresh policy runs when it is due, and job_stats tells of it", async ()
     insert into t select now() - n * interval '1 minute', n from generate_series(5, 64) n;
     create materialized view m with (timescaledb.continuous, timescaledb.materialized_only) as
       select time_bucket('1 minute', time) as minute, count(*) as n from t group by 1 with no data;
-    select add_continuous_aggregate_policy('m', interval '1 day', interval '1 minute', schedule_interval => interval '1 second')`);
+    select add_continuous_aggregate_policy('m', interval '90 minutes', interval '1 minute', buckets_per_batch => 0, schedule_interval => interval '1 second')`);
   await eventually("select sum(n) from m", "60");
   await eventually(
     `select last_run_status, job_status, total_runs >= 2, total_failures, total_runs = total_successes,

@@ -87,9 +87,10 @@ test("Graphile Worker, PostGraphile, postgres.js and psql work together", async 
       },
     },
   });
+  const pgService = makePgService({ connectionString, schemas: ["app"] });
   const api = postgraphile({
     extends: [PostGraphileAmberPreset],
-    pgServices: [makePgService({ connectionString, schemas: ["app"] })],
+    pgServices: [pgService],
     grafast: { context: () => ({ pgSettings: { role: "visitor" } }) },
   });
   const { schema, resolvedPreset } = await api.getSchemaResult();
@@ -116,4 +117,5 @@ test("Graphile Worker, PostGraphile, postgres.js and psql work together", async 
   );
   await runner.stop();
   await api.release();
+  await pgService.release?.();
 });
