@@ -9,10 +9,9 @@ export type Call = { before: Step[]; unit: Uint8Array } | { more: Uint8Array } |
 
 export type Report =
   | { ready: true }
-  | { output: Uint8Array }
+  | { output: Uint8Array; done: boolean }
   | { hungry: true }
   | { refused: Uint8Array }
-  | { done: true }
   | { closed: true }
   | { crashed: string };
 
@@ -94,14 +93,14 @@ export async function openEngine(
   worker.on("message", (report: Report) => {
     if ("output" in report) {
       const { buffer, byteOffset, length } = report.output;
-      current?.listener.output(Buffer.from(buffer, byteOffset, length));
+      if (length > 0) current?.listener.output(Buffer.from(buffer, byteOffset, length));
+      if (!report.done) return;
+      const done = current?.done;
+      current = undefined;
+      done?.();
     } else if ("hungry" in report) current?.listener.hungry();
     else if ("refused" in report) current?.listener.refused(Buffer.from(report.refused));
-    else if ("done" in report) {
-      const { done } = current!;
-      current = undefined;
-      done();
-    } else if ("ready" in report) ready.resolve();
+    else if ("ready" in report) ready.resolve();
     else if ("closed" in report) closed.resolve();
     else crash(report.crashed);
   });

@@ -52,6 +52,7 @@ export function createSession(
   let holding = false;
   let running = false;
   let copying = false;
+  let fedAt = 0;
   let stopped: "user request" | "statement timeout" | undefined;
   let killer: NodeJS.Timeout | undefined;
   let settingsChanged = false;
@@ -83,6 +84,7 @@ export function createSession(
     while (count < inbox.length && "dSH".includes(typeOf(inbox[count]!))) count++;
     const last = inbox[count] && "cf".includes(typeOf(inbox[count]!));
     const data = take(count + (last ? 1 : 0)).filter((part) => !"SH".includes(typeOf(part))); // ignored inside a COPY
+    fedAt = performance.now();
     if (data.length > 0) engine.more(data.length === 1 ? data[0]! : Buffer.concat(data));
     if (last) copying = false;
   };
@@ -108,7 +110,8 @@ export function createSession(
         if (stopped !== "statement timeout" || field(part, "C") !== "57014") return part;
         return error("ERROR", "57014", "canceling statement due to statement timeout");
       case 71: // CopyInResponse
-        copying = true;
+        if (stopped) engine.more(message("f", "cancelled"));
+        else copying = true;
         return part;
       case 78: // a warning of this build at each rollback
         return field(part, "M")?.startsWith("# ") ? undefined : part;
@@ -145,9 +148,11 @@ export function createSession(
     let statementAt = performance.now();
     running = true;
     stopped = undefined;
+    fedAt = statementAt;
     const watch = setInterval(() => {
-      const limit = engine.timeouts().statement;
-      if (limit > 0 && performance.now() - statementAt > limit) stop("statement timeout");
+      const limits = engine.timeouts();
+      if (limits.statement > 0 && performance.now() - statementAt > limits.statement) stop("statement timeout");
+      if (copying && engine.unread() === 0) endIfIdle(fedAt);
     }, 10);
     const answered = database.run(client, bytes, {
       output(answer) {
@@ -162,8 +167,7 @@ export function createSession(
         if (copying) feed();
       },
       hungry() {
-        if (gone) engine.more(message("f", "the client has gone"));
-        else if (copying) feed();
+        if (copying) feed();
       },
       refused: (reason) => write([reason, readyForQuery("I")]),
     });
@@ -181,6 +185,9 @@ export function createSession(
     if (stopped) return;
     stopped = reason;
     engine.cancel();
+    // A COPY may wait for its client, and would not look.
+    if (copying) engine.more(message("f", "cancelled"));
+    copying = false;
     killer = setTimeout(() => database.restart("a statement could not be cancelled"), patience);
   };
 
@@ -208,6 +215,7 @@ export function createSession(
     if (turn === "withdrawn") {
       return write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
     }
+    if (gone) return;
     if (remarkable.test(sql)) texts += `${sql};`;
     if (texts.length > 1 << 20) texts = texts.slice(-65_536); // a long transaction of UPDATE … SET
     if (announcesNested.test(sql)) announced = true;
@@ -228,14 +236,16 @@ export function createSession(
     } else turns.pause(client);
   };
 
-  /** Waits for the client; ends it when it has idled in its transaction for too long and others wait. */
+  /** Ends a client that has kept its turn for too long without using it, if others wait. */
+  const endIfIdle = (since: number) => {
+    const limit = engine.timeouts().idleInTransaction;
+    if (limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
+    client.end("25P03", "terminating connection due to idle-in-transaction timeout");
+  };
+
   const wait = async () => {
     const since = performance.now();
-    const limit = engine.timeouts().idleInTransaction;
-    const patrol = setInterval(() => {
-      if (!holding || limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
-      client.end("25P03", "terminating connection due to idle-in-transaction timeout");
-    }, 100);
+    const patrol = holding ? setInterval(endIfIdle, 100, since) : undefined;
     await new Promise<void>((resolve) => {
       wakeUp = resolve;
     });
@@ -265,7 +275,17 @@ export function createSession(
   };
   client.end = (code, text) => {
     write([error("FATAL", code, text)]);
-    socket.destroySoon();
+    socket.end();
+    setTimeout(() => socket.destroy(), 1000).unref(); // it may not read
+    hangUp();
+  };
+
+  const hangUp = () => {
+    if (gone) return;
+    gone = true;
+    if (running) stop("user request");
+    turns.withdraw(client);
+    wakeUp?.();
   };
 
   const loop = async () => {
@@ -290,13 +310,7 @@ export function createSession(
       if (copying) feed();
       wakeUp?.();
     },
-    hangUp() {
-      gone = true;
-      if (running) stop("user request");
-      if (copying) engine.more(message("f", "the client has gone"));
-      turns.withdraw(client);
-      wakeUp?.();
-    },
+    hangUp,
     cancel() {
       if (running) stop("user request");
       else turns.withdraw(client);
