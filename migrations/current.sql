@@ -586,6 +586,7 @@ create table analytics.alerts (
   acknowledged_by text,
   comment text,
   resolved_at timestamptz,
+  resolved_by text,
   notified_at timestamptz,
   evaluated_at timestamptz not null,
   changed_at timestamptz not null,
@@ -609,13 +610,14 @@ comment on column analytics.alerts.lookback is 'Of the rule: the metric covers t
 comment on column analytics.alerts.status is 'pending, active, acknowledged (by a person, still firing), resolved.';
 comment on column analytics.alerts.reason is
   'Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless '
-  'the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.';
+  'the rule says otherwise), silence_ended, acknowledged, clean, service_gone, resolved_by_hand, rule_changed, rule_disabled, rule_deleted.';
 comment on column analytics.alerts.value is 'Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.';
 comment on column analytics.alerts.started_at is 'Evaluation at which it began to breach.';
 comment on column analytics.alerts.triggered_at is 'When it became active; NULL while it is pending.';
 comment on column analytics.alerts.acknowledged_at is 'When a person said that they look at it; NULL: nobody did.';
 comment on column analytics.alerts.resolved_at is 'When it ended; NULL while it is open.';
-comment on column analytics.alerts.comment is 'What was said when it was acknowledged.';
+comment on column analytics.alerts.resolved_by is 'Who resolved it by hand; NULL: it ended by itself.';
+comment on column analytics.alerts.comment is 'What was said last, when it was acknowledged or resolved by hand; alert_history has both.';
 comment on column analytics.alerts.notified_at is 'When its triggered message was sent; NULL while it is pending or silenced.';
 comment on column analytics.alerts.evaluated_at is 'Evaluation that value is from.';
 comment on column analytics.alerts.changed_at is 'When status or reason changed last.';
@@ -650,9 +652,9 @@ comment on column analytics.alert_history.previous_status is 'NULL for the first
 comment on column analytics.alert_history.status is 'The same as before where only the reason changed.';
 comment on column analytics.alert_history.value is 'Of the metric at as_of, in its unit; NULL: no data.';
 comment on column analytics.alert_history.reason is 'As in alerts.';
-comment on column analytics.alert_history.as_of is 'The evaluation, or the moment somebody acknowledged or changed the rule.';
+comment on column analytics.alert_history.as_of is 'The evaluation, or the moment somebody acknowledged, resolved or changed the rule.';
 comment on column analytics.alert_history.watermark is 'When the newest batch that the evaluation could see had been stored.';
-comment on column analytics.alert_history.author is 'Who acknowledged.';
+comment on column analytics.alert_history.author is 'Who acknowledged or resolved.';
 
 create table analytics.silences (
   id bigint generated always as identity primary key,
@@ -677,6 +679,27 @@ comment on column analytics.silences.severity is 'NULL: every severity.';
 comment on column analytics.silences.starts_at is 'Alerts that fire from here on are muted.';
 comment on column analytics.silences.ends_at is 'What still fires then is announced.';
 comment on column analytics.silences.reason is 'For those who wonder why nothing came.';
+
+create type analytics.alert_preview as (
+  service text,
+  status analytics.alert_status,
+  reason text,
+  started_at timestamptz,
+  triggered_at timestamptz,
+  resolved_at timestamptz,
+  value double precision,
+  worst_value double precision
+);
+comment on type analytics.alert_preview is 'An alert as it would have been.';
+comment on column analytics.alert_preview.service is 'Name of the service.';
+comment on column analytics.alert_preview.status is 'At the end of the range; resolved without triggered_at: it would have been pending only.';
+comment on column analytics.alert_preview.reason is 'Of the status, as in alerts.';
+comment on column analytics.alert_preview.started_at is 'Evaluation at which it would have begun to breach.';
+comment on column analytics.alert_preview.triggered_at is 'When it would have fired; NULL: it would not.';
+comment on column analytics.alert_preview.resolved_at is 'When it would have ended; NULL: it is open at the end of the range.';
+comment on column analytics.alert_preview.value is 'Of the metric when it would have fired, or else at the start; NULL: no data.';
+comment on column analytics.alert_preview.worst_value is
+  'The farthest that the metric went beyond the threshold until the end; NULL for == and !=.';
 
 create table internal.alert_evaluation (
   only_row boolean primary key default true check (only_row),
@@ -712,6 +735,8 @@ comment on table internal.alert_publisher is
 
 --!include functions/internal/alert_metrics.sql
 --!include functions/internal/known_services.sql
+--!include functions/internal/check_alert_metric.sql
+--!include functions/internal/check_alert_lookback.sql
 --!include functions/internal/check_alert_rule.sql
 --!include functions/internal/reset_alerts.sql
 --!include functions/internal/alert_text.sql
@@ -721,15 +746,23 @@ comment on table internal.alert_publisher is
 --!include functions/internal/breaches.sql
 --!include functions/internal/alert_window_rows.sql
 --!include functions/internal/builtin_metric_samples.sql
+--!include functions/internal/call_alert_metric.sql
 --!include functions/internal/custom_metric_samples.sql
 --!include functions/internal/breaching_pairs.sql
 --!include functions/internal/hold_alert_messages.sql
 --!include functions/internal/next_alert_messages.sql
 --!include functions/internal/clean_up.sql
+--!include functions/internal/next_alert_state.sql
 --!include functions/internal/apply_alert_samples.sql
 --!include functions/analytics/evaluate_alert_rules.sql
 --!include functions/analytics/acknowledge_alert.sql
+--!include functions/analytics/resolve_alert.sql
 --!include functions/analytics/alert_stats.sql
+--!include functions/internal/is_count.sql
+--!include functions/internal/metric_series.sql
+--!include functions/internal/known_periods.sql
+--!include functions/internal/alert_timeline.sql
+--!include functions/analytics/preview_alert_rule.sql
 --!include views/active_alerts.sql
 
 create trigger check_alert_rule

@@ -1,6 +1,4 @@
--- The state machine of alerts, for all rules and services in one statement. The timing is that of Prometheus: breaching starts
--- pending; as_of - since >= pending_period fires; one clean evaluation drops a pending alert; a firing one stays while
--- as_of - first clean < keep_firing_for. Missing data and failed metrics stop both clocks instead.
+-- The state machine of alerts, for all rules and services in one statement; internal.next_alert_state has its timing.
 -- Only rows that change are written: a second without changes costs the reading of the metrics. Rows that somebody else holds,
 -- such as an edit of a rule that is not committed yet, are left for the next evaluation instead of waited for.
 -- enable_nestloop off: nobody can estimate what breaches, and a nested loop over 10 000 alerts takes a minute, a hash join 50 ms.
@@ -32,11 +30,7 @@ begin
       alerts.*,
       rules.pending_period,
       rules.keep_firing_for,
-      coalesce(breaching.value, measured.value) as new_value,
-      breaching.rule_id is not null as is_breaching,
-      -- the clocks stood still while there was no data
-      alerts.breaching_since + coalesce(as_of - alerts.frozen_at, '0') as since,
-      alerts.clean_since + coalesce(as_of - alerts.frozen_at, '0') as first_clean,
+      coalesce(breaching.value, measured.value) as measured_value,
       case
         when rules.id is null then 'rule_deleted'
         when not rules.enabled then 'rule_disabled'
@@ -66,55 +60,26 @@ begin
       and (measured.requests is null or measured.requests >= rules.min_requests)
     where alerts.status <> 'resolved'
   ),
-  findings as (
-    select
-      *,
-      case
-        when finding in ('rule_deleted', 'rule_disabled', 'rule_changed', 'service_gone') then 'over'
-        when finding = 'evaluation_failed' then 'frozen'
-        when is_breaching or (finding = 'no_data' and on_no_data = 'alert') then 'breaching'
-        when finding = 'no_data' and on_no_data = 'keep' then 'frozen'
-        else 'clean'
-      end as verdict
-    from open_alerts
-  ),
-  decisions as (
-    select
-      *,
-      case
-        when verdict = 'over' then 'resolved'
-        when verdict = 'breaching' and status = 'pending' and as_of - since >= pending_period then 'active'
-        when verdict = 'clean' and status = 'pending' then 'resolved'
-        when verdict = 'clean' and as_of - coalesce(first_clean, as_of) >= keep_firing_for then 'resolved'
-        else status
-      end::analytics.alert_status as new_status
-    from findings
-  ),
   wanted as materialized (
     select
-      id, status, new_status,
-      case when verdict in ('breaching', 'clean') then new_value else value end as new_value,
-      case when verdict = 'frozen' then breaching_since else since end as new_since,
-      case verdict when 'clean' then coalesce(first_clean, as_of) when 'frozen' then clean_since end as new_clean_since,
-      case when verdict = 'frozen' then coalesce(frozen_at, as_of) end as new_frozen_at,
+      open_alerts.*,
+      next.*,
       case
         when new_status = 'active' and notified_at is null and not internal.is_silenced(rule_id, service, severity, as_of)
           then as_of
         else notified_at
-      end as new_notified_at,
-      case
-        when verdict = 'clean' and new_status <> 'resolved' then 'keep_firing'
-        when finding = 'breach' and status = new_status and reason in ('acknowledged', 'silence_ended') then reason
-        else finding
-      end as new_reason,
-      decisions.reason, breaching_since, clean_since, frozen_at, notified_at, value, evaluated_at
-    from decisions
+      end as new_notified_at
+    from open_alerts
+    cross join lateral internal.next_alert_state(
+      as_of, finding, measured_value, pending_period, keep_firing_for, on_no_data,
+      status, reason, value, breaching_since, clean_since, frozen_at
+    ) as next
   ),
   changing as materialized (
     select
       alerts.id,
       wanted.status as old_status,
-      new_status, new_value, new_since, new_clean_since, new_frozen_at, new_notified_at,
+      new_status, new_value, new_breaching_since, new_clean_since, new_frozen_at, new_notified_at,
       case
         when new_notified_at is distinct from wanted.notified_at and new_status = wanted.status then 'silence_ended'
         else new_reason
@@ -123,7 +88,7 @@ begin
     from analytics.alerts
     join wanted on wanted.id = alerts.id
     where alerts.status <> 'resolved'
-      and ((new_status, new_reason, new_since, new_clean_since, new_frozen_at, new_notified_at)
+      and ((new_status, new_reason, new_breaching_since, new_clean_since, new_frozen_at, new_notified_at)
         is distinct from
           (wanted.status, wanted.reason, wanted.breaching_since, wanted.clean_since, wanted.frozen_at, wanted.notified_at)
         or (new_value is distinct from wanted.value and wanted.evaluated_at <= as_of - value_age))
@@ -141,8 +106,8 @@ begin
       changed_at = case when (new_status, new_reason) = (old_status, old_reason) then changed_at else as_of end,
       triggered_at = case when new_status = 'active' then coalesce(triggered_at, as_of) else triggered_at end,
       resolved_at = case when new_status = 'resolved' then as_of end,
-      notified_at = new_notified_at,
-      breaching_since = new_since,
+      notified_at = case when alerts.status = old_status then new_notified_at else notified_at end,
+      breaching_since = new_breaching_since,
       clean_since = new_clean_since,
       frozen_at = new_frozen_at
     from changing
@@ -158,16 +123,19 @@ begin
     select
       rules.id, rules.name, rules.version, breaching.service, rules.severity, rules.labels, rules.metric, rules.operator,
       rules.threshold, rules.lookback,
-      case when fires then 'active' else 'pending' end::analytics.alert_status,
-      case when breaching.value is null then 'no_data' else 'breach' end,
-      breaching.value,
+      new_status, new_reason, new_value,
       as_of,
-      case when fires then as_of end,
-      case when fires and not internal.is_silenced(rules.id, breaching.service, rules.severity, as_of) then as_of end,
-      as_of, as_of, newest_batch, as_of
+      case when new_status = 'active' then as_of end,
+      case
+        when new_status = 'active' and not internal.is_silenced(rules.id, breaching.service, rules.severity, as_of) then as_of
+      end,
+      as_of, as_of, newest_batch, new_breaching_since
     from breaching
     join analytics.alert_rules as rules on rules.id = breaching.rule_id
-    cross join lateral (select rules.pending_period <= '0' as fires) as timing
+    cross join lateral internal.next_alert_state(
+      as_of, case when breaching.value is null then 'no_data' else 'breach' end, breaching.value,
+      rules.pending_period, rules.keep_firing_for, rules.on_no_data, null, null, null, null, null, null
+    ) as next
     where not exists (
       select from open_alerts where open_alerts.rule_id = breaching.rule_id and open_alerts.service = breaching.service
     )

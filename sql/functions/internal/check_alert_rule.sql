@@ -6,9 +6,6 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  is_usable boolean;
-  raw_kept interval;
 begin
   if tg_op = 'UPDATE' then
     new.version := old.version;
@@ -29,32 +26,11 @@ begin
   end if;
 
   if tg_op = 'INSERT' or new.metric <> old.metric then
-    select usable into is_usable from internal.alert_metrics() where name = new.metric;
-    if is_usable is null then
-      raise exception using
-        errcode = 'check_violation',
-        message = format('unknown metric %I of alert rule %s', new.metric, new.id),
-        hint = format(
-          'Use one of %s; or create function alert_metrics.%I(lookback interval) '
-          'returns table (service text, value double precision).',
-          (select string_agg(name, ', ' order by builtin desc, name) from internal.alert_metrics() where usable), new.metric
-        );
-    elsif not is_usable then
-      raise exception using
-        errcode = 'check_violation',
-        message = format('function alert_metrics.%I of alert rule %s does not have the form of a metric', new.metric, new.id),
-        hint = format('Make it alert_metrics.%I(lookback interval) returns table (service text, value double precision).', new.metric);
-    end if;
+    perform internal.check_alert_metric(new.metric, format('alert rule %s', new.id));
   end if;
 
   if tg_op = 'INSERT' or new.lookback <> old.lookback then
-    select keep into raw_kept from analytics.retention where tier = 'raw';
-    if new.lookback > raw_kept then
-      raise exception using
-        errcode = 'check_violation',
-        message = format('lookback %s of alert rule %s is longer than raw events are kept, %s', new.lookback, new.id, raw_kept),
-        hint = 'Shorten the lookback, or raise keep of tier raw in analytics.retention.';
-    end if;
+    perform internal.check_alert_lookback(new.lookback, format('alert rule %s', new.id));
   end if;
   return new;
 end;

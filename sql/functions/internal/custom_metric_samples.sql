@@ -13,13 +13,8 @@ declare
   out_of_time boolean := false;
   used record;
   samples internal.metric_sample[];
-  unnamed bigint;
-  repeated bigint;
   failure text;
 begin
-  -- for functions that want the exact moment
-  perform set_config('stacklens.as_of', as_of::text, true);
-
   for used in
     select rules.metric, rules.lookback, rests.until > clock_timestamp() as resting
     from analytics.alert_rules as rules
@@ -37,22 +32,7 @@ begin
 
     if failure is null then
       begin
-        execute format(
-          'select
-             array_agg(row(%L, $1, service, nullif(value, ''NaN''), null, true)::internal.metric_sample),
-             count(*) filter (where service is null),
-             count(service) - count(distinct service)
-           from alert_metrics.%I($1)',
-          used.metric, used.metric
-        )
-        into samples, unnamed, repeated
-        using used.lookback;
-
-        if unnamed > 0 then
-          failure := 'it returned a row without a service';
-        elsif repeated > 0 then
-          failure := 'it returned more than one row for a service';
-        end if;
+        samples := array(select sample from internal.call_alert_metric(used.metric, used.lookback, as_of) as sample);
       exception
         when query_canceled then
           -- The timeout strikes once a statement, and its clock may have started a little before statement_timestamp. Any other

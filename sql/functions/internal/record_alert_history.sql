@@ -23,8 +23,8 @@ begin
   select
     new_alerts.id, new_alerts.rule_id, new_alerts.rule_version, new_alerts.service, old_alerts.status, new_alerts.status,
     new_alerts.reason, new_alerts.value, new_alerts.changed_at, new_alerts.watermark,
-    case when new_alerts.reason = 'acknowledged' then new_alerts.acknowledged_by end,
-    case when new_alerts.reason = 'acknowledged' then new_alerts.comment end
+    case new_alerts.reason when 'acknowledged' then new_alerts.acknowledged_by when 'resolved_by_hand' then new_alerts.resolved_by end,
+    case when new_alerts.comment is distinct from old_alerts.comment then new_alerts.comment end
   from new_alerts
   join old_alerts on old_alerts.id = new_alerts.id
   where (new_alerts.status, new_alerts.reason) is distinct from (old_alerts.status, old_alerts.reason)
