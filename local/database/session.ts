@@ -10,16 +10,14 @@ import type { Turn } from "./turns.ts";
 import { createSplitter, error, field, type Message, message, readyForQuery, sync, textAt, typeOf } from "./wire.ts";
 
 /** Answers a unit in the database's place: the messages to send instead of running it, ReadyForQuery not included. */
-export type Interceptor = (sql: string, unit: Message[], inTransaction: boolean) => Promise<Message[] | undefined>;
+export type Interceptor = (
+  sql: string,
+  unit: Message[],
+  inTransaction: boolean,
+  mayCreate: () => Promise<boolean>,
+) => Promise<Message[] | undefined>;
 
-export interface Session {
-  client: Client;
-  receive(messages: Message[]): void;
-  /** The client has gone. */
-  hangUp(): void;
-  /** A CancelRequest has come. */
-  cancel(): void;
-}
+export type Session = ReturnType<typeof createSession>;
 
 /** How long a cancelled statement may go on before its Postgres is ended, in ms. */
 const patience = 3000;
@@ -29,13 +27,7 @@ const inboxLimit = 1 << 20;
 /** SQL that may change what the gateway keeps for a client. */
 const remarkable = /\b(set|reset|discard|set_config|listen|unlisten)\b/i;
 
-export function createSession(
-  id: number,
-  socket: Socket,
-  database: Database,
-  client: Client,
-  intercept: Interceptor,
-): Session {
+export function createSession(id: number, socket: Socket, database: Database, client: Client, intercept: Interceptor) {
   const { turns, engine } = database;
   const statements = createStatements(id, () => database.prepared);
   const listening = createListening();
@@ -195,20 +187,31 @@ export function createSession(
   const endTurn = async () => {
     if (/\bset_config\b/i.test(texts) && mayChangeSettings(texts)) settingsChanged = true;
     if (settingsChanged) {
-      const rows = await database.query(client, readSettings(texts, client.settings.keys()));
+      const rows = await database.ask(client, readSettings(texts, client.settings.keys()));
       client.settings = new Map(rows.map(([name, value]) => [name!, value ?? ""]));
       settingsChanged = false;
       database.forgetState(); // RESET and DISCARD have gone back to what the server has, not to the client's start
     }
-    for (const channel of listening.endTurn(texts, database.clients)) await database.query(client, `listen ${channel}`);
+    for (const channel of listening.endTurn(texts, database.clients)) await database.ask(client, `listen ${channel}`);
     texts = "";
     announced = false;
+  };
+
+  /** Whether the client may make and drop databases. */
+  const mayCreate = async (): Promise<boolean> => {
+    await turns.acquire(client);
+    const [[may]] = (await database.ask(
+      client,
+      "select rolsuper or rolcreatedb from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user",
+    )) as [[string]];
+    turns.release(client);
+    return may === "t";
   };
 
   const runUnit = async (unit: Message[]) => {
     const sql = unit.map((part) => statements.textOf(part)).join(";");
     const inTransaction = turn === "lent" ? nested.inTransaction() : status !== "I";
-    const answer = await intercept(sql, unit, inTransaction);
+    const answer = await intercept(sql, unit, inTransaction, mayCreate);
     if (answer) return write([...answer, readyForQuery(status as "I")]);
     turn = await turns.acquire(client);
     holding = turn !== "withdrawn";
@@ -224,9 +227,9 @@ export function createSession(
     if (turn === "own") await run(bytes);
     else {
       const { before, instead, after } = nested.plan(unit);
-      if (before) await database.query(client, before);
+      if (before) await database.ask(client, before);
       await run(instead ?? bytes);
-      if (after) await database.query(client, after(status));
+      if (after) await database.ask(client, after(status));
       if (!nested.inTransaction()) status = "I";
     }
     if (status === "I" && typeOf(unit.at(-1)!) !== "H") {
@@ -301,7 +304,7 @@ export function createSession(
 
   return {
     client,
-    receive(messages) {
+    receive(messages: Message[]) {
       for (const part of messages) {
         inbox.push(part);
         inboxBytes += part.length;
@@ -310,7 +313,9 @@ export function createSession(
       if (copying) feed();
       wakeUp?.();
     },
+    /** The client has gone. */
     hangUp,
+    /** A CancelRequest has come. */
     cancel() {
       if (running) stop("user request");
       else turns.withdraw(client);
