@@ -12,7 +12,7 @@ import { pause } from "./wait.ts";
 const PARTITIONS_OF_A_NEW_TOPIC = 6;
 const PARTITIONS_AT_A_TIME = 8;
 const TRANSACTIONS_AT_A_TIME = 4;
-// Of a partition and in all, compressed. A fetch and the one before it are in memory: some 10 times that, decompressed.
+// Of a partition and in all, as Kafka has them, compressed. Two fetches are in memory: 320 MB at most with uncompressed events.
 const FETCH_BYTES = { maxBytesPerPartition: 1 << 20, maxBytes: 6 << 20 };
 // A dead ingester's partitions go to the others after the session timeout.
 const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeout: 30_000 };
@@ -76,7 +76,14 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
                 throw error;
               }
             },
-            seek: (partition, offset) => member.seek({ topic, partition, offset: String(offset) }),
+            seek: (partition, offset) => {
+              try {
+                member.seek({ topic, partition, offset: String(offset) });
+              } catch (error) {
+                // The consumer has just crashed; its next life asks again.
+                log.debug("no seek", { partition, offset, reason: reason(error) });
+              }
+            },
           },
           payload.memberAssignment[topic] ?? [],
           assignment,
@@ -179,9 +186,11 @@ function logRates(assignment: () => Assignment | undefined): () => void {
   let before = { ...totals };
   return () => {
     const seconds = LOG_MS / 1000;
+    const rejected = totals.rejected - before.rejected;
+    if (rejected > 0) log.warn("messages were rejected: analytics.rejected_events says why", { rejected });
     log.debug("ingest", {
       events_per_s: Math.round((totals.events - before.events) / seconds),
-      rejected: totals.rejected - before.rejected,
+      rejected,
       transactions_per_s: Math.round((totals.transactions - before.transactions) / seconds),
       partitions: assignment()?.partitions.size ?? 0,
     });
@@ -190,5 +199,8 @@ function logRates(assignment: () => Assignment | undefined): () => void {
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
