@@ -13,7 +13,8 @@ comment on schema analytics is 'StackLens: events, metrics and alerts of service
 comment on schema internal is 'What analytics is made of; nothing here is for clients.';
 comment on schema alert_metrics is
   'The metrics that alert rules can name. Add one by creating a function here: '
-  '<name>(lookback interval) returns table (service text, value double precision).';
+  '<name>(lookback interval, as_of timestamptz) returns table (service text, value double precision). Without as_of it cannot be '
+  'previewed over the past.';
 
 --
 -- Types
@@ -658,7 +659,7 @@ comment on column analytics.alert_history.author is 'Who acknowledged or resolve
 
 create table analytics.silences (
   id bigint generated always as identity primary key,
-  rule_id text,
+  rule_id text references analytics.alert_rules on update cascade on delete cascade,
   service text,
   severity analytics.alert_severity,
   starts_at timestamptz not null default now(),
@@ -670,10 +671,11 @@ create table analytics.silences (
   constraint reason_is_not_empty check (reason <> '')
 );
 create index on analytics.silences (ends_at);
+create index on analytics.silences (rule_id);
 comment on table analytics.silences is
   'Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one '
   'whose triggered message was sent sends its resolved one even when silenced.';
-comment on column analytics.silences.rule_id is 'NULL: every rule.';
+comment on column analytics.silences.rule_id is 'NULL: every rule. A silence goes with the rule that it names.';
 comment on column analytics.silences.service is 'NULL: every service.';
 comment on column analytics.silences.severity is 'NULL: every severity.';
 comment on column analytics.silences.starts_at is 'Alerts that fire from here on are muted.';

@@ -23,6 +23,7 @@ const VIEWS: Record<string, { key?: string; notNull: string }> = {
       "rule_id rule_name service severity status reason metric operator threshold message labels " +
       "triggered_at firing_for silenced evaluated_at",
   },
+  alert_preview: { notNull: "service status reason started_at" }, // a type, but the same goes for its columns
 };
 
 /** Lists inside of a service, so that one request draws its page: the view or table, and the name of the field. */
@@ -48,7 +49,7 @@ const SINGLE = ["services", "alert_rules", "alerts"];
 const NOT_FOR_CLIENTS = ["evaluate_alert_rules"];
 
 /** What the answer of a mutation is called, where it is a function. */
-const RESULTS: Record<string, string> = { acknowledge_alert: "alert", archive: "tiers" };
+const RESULTS: Record<string, string> = { acknowledge_alert: "alert", resolve_alert: "alert", archive: "tiers" };
 
 /** Columns without an index that lists are filtered by all the same; `since` and `until` keep that cheap. */
 const FILTERS: Record<string, string> = {
@@ -86,6 +87,13 @@ export const ModelPlugin = pgSmartTags(
         foreignKey: `(service) references services (service)|@foreignFieldName ${fieldName}\n@behavior -singularRelation:resource:single`,
       }),
     ),
+    // What happened to an alert, inside of it. There is no foreign key: the history of a pending alert outlives it.
+    tag("class", "alert_history", {
+      foreignKey: [
+        "(alert_id) references alerts (id)|@foreignFieldName history\n@fieldName alert",
+        "(alert_id) references active_alerts (id)|@foreignFieldName history\n@behavior -singularRelation:resource:single",
+      ],
+    }),
     SINGLE.map((table) => tag("class", table, { behavior: "+query:resource:single" })),
     Object.entries(EDITABLE).flatMap(([table, filled]) => [
       tag("class", table, {

@@ -94,7 +94,8 @@ test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did
         return made.filter(({ time }) => +time < until);
       });
       await sql.unsafe(`
-        truncate analytics.events, analytics.services, analytics.alerts, analytics.alert_history, analytics.alert_rules, internal.alert_messages;
+        truncate analytics.events, analytics.services, analytics.alerts, analytics.alert_history, analytics.alert_rules,
+          analytics.silences, internal.alert_messages;
         update internal.alert_evaluation set evaluated_at = '-infinity'`);
       await insertEvents(sql, events);
       // one that is forgotten in between
@@ -172,7 +173,7 @@ test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did
 describe("the values at many moments", () => {
   test("are those of the live evaluation at each of them, for every metric", async () => {
     const { sql } = db;
-    await sql`truncate analytics.alert_rules, analytics.alerts`;
+    await sql`truncate analytics.alert_rules, analytics.silences, analytics.alerts`;
     const lookbacks = ["20 s", "60 s", "61.5 s", "5 min", "17 min"];
     const metrics = (await sql`select name from internal.alert_metrics() where builtin`).map(({ name }) => name as string);
     const rules = metrics.flatMap((metric) => lookbacks.map((lookback) => ({ metric, lookback })));
@@ -213,7 +214,7 @@ describe("the values at many moments", () => {
 describe("a metric of a user", () => {
   test("can be previewed when it takes the moment, and is the same live", async () => {
     const { sql } = db;
-    await sql`truncate analytics.alert_rules, analytics.alerts, analytics.alert_history`;
+    await sql`truncate analytics.alert_rules, analytics.silences, analytics.alerts, analytics.alert_history`;
     await sql.unsafe(`
       create function alert_metrics.busy(lookback interval, as_of timestamptz)
       returns table (service text, value double precision)
