@@ -1,7 +1,7 @@
 -- The schema as the migrations leave it, without bodies, which are in sql/.
 -- Written by `npm run check -- --write`; not for running.
 
--- The metrics that alert rules can name. Add one by creating a function here: <name>(lookback interval) returns table (service text, value double precision).
+-- The metrics that alert rules can name. Add one by creating a function here: <name>(lookback interval, as_of timestamptz) returns table (service text, value double precision). Without as_of it cannot be previewed over the past.
 create schema alert_metrics
 
 -- StackLens: events, metrics and alerts of services.
@@ -39,9 +39,9 @@ create table analytics.alert_history (
   status analytics.alert_status not null -- The same as before where only the reason changed.
   reason text not null -- As in alerts.
   value double precision -- Of the metric at as_of, in its unit; NULL: no data.
-  as_of timestamp with time zone not null -- The evaluation, or the moment somebody acknowledged or changed the rule.
+  as_of timestamp with time zone not null -- The evaluation, or the moment somebody acknowledged, resolved or changed the rule.
   watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
-  author text -- Who acknowledged.
+  author text -- Who acknowledged or resolved.
   comment text
   constraint alert_history_pkey PRIMARY KEY (id)
 )
@@ -103,14 +103,15 @@ create table analytics.alerts (
   threshold double precision not null -- Of the rule, in the unit of the metric.
   lookback interval not null -- Of the rule: the metric covers this much time.
   status analytics.alert_status not null -- pending, active, acknowledged (by a person, still firing), resolved.
-  reason text not null -- Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.
+  reason text not null -- Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless the rule says otherwise), silence_ended, acknowledged, clean, service_gone, resolved_by_hand, rule_changed, rule_disabled, rule_deleted.
   value double precision -- Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.
   started_at timestamp with time zone not null -- Evaluation at which it began to breach.
   triggered_at timestamp with time zone -- When it became active; NULL while it is pending.
   acknowledged_at timestamp with time zone -- When a person said that they look at it; NULL: nobody did.
   acknowledged_by text
-  comment text -- What was said when it was acknowledged.
+  comment text -- What was said last, when it was acknowledged or resolved by hand; alert_history has both.
   resolved_at timestamp with time zone -- When it ended; NULL while it is open.
+  resolved_by text -- Who resolved it by hand; NULL: it ended by itself.
   notified_at timestamp with time zone -- When its triggered message was sent; NULL while it is pending or silenced.
   evaluated_at timestamp with time zone not null -- Evaluation that value is from.
   changed_at timestamp with time zone not null -- When status or reason changed last.
@@ -194,7 +195,7 @@ create table analytics.services (
 -- Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one whose triggered message was sent sends its resolved one even when silenced.
 create table analytics.silences (
   id bigint not null generated always as identity
-  rule_id text -- NULL: every rule.
+  rule_id text -- NULL: every rule. A silence goes with the rule that it names.
   service text -- NULL: every service.
   severity analytics.alert_severity -- NULL: every severity.
   starts_at timestamp with time zone not null default now() -- Alerts that fire from here on are muted.
@@ -203,10 +204,12 @@ create table analytics.silences (
   created_by text not null default CURRENT_USER
   created_at timestamp with time zone not null default now()
   constraint silences_pkey PRIMARY KEY (id)
+  constraint silences_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES analytics.alert_rules(id) ON UPDATE CASCADE ON DELETE CASCADE
   constraint reason_is_not_empty CHECK ((reason <> ''::text))
   constraint silence_ends_after_it_starts CHECK ((ends_at > starts_at))
 )
 CREATE INDEX silences_ends_at_idx ON analytics.silences USING btree (ends_at)
+CREATE INDEX silences_rule_id_idx ON analytics.silences USING btree (rule_id)
 
 -- as_of of the last evaluation of the alert rules, one row.
 create table internal.alert_evaluation (
@@ -295,6 +298,17 @@ create view analytics.active_alerts (
   comment text
   silenced boolean -- A silence holds back its message.
   evaluated_at timestamp with time zone -- Evaluation that value is from.
+)
+
+create type analytics.alert_preview (
+  service text -- Name of the service.
+  status analytics.alert_status -- At the end of the range; resolved without triggered_at: it would have been pending only.
+  reason text -- Of the status, as in alerts.
+  started_at timestamp with time zone -- Evaluation at which it would have begun to breach.
+  triggered_at timestamp with time zone -- When it would have fired; NULL: it would not.
+  resolved_at timestamp with time zone -- When it would have ended; NULL: it is open at the end of the range.
+  value double precision -- Of the metric when it would have fired, or else at the start; NULL: no data.
+  worst_value double precision -- The farthest that the metric went beyond the threshold until the end; NULL for == and !=.
 )
 
 create type analytics.archived_tier (
@@ -664,6 +678,12 @@ create function analytics.evaluate_alert_rules(as_of timestamp with time zone DE
 -- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
 create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
 
+-- When a rule that need not be stored would have fired in the past, for each service, with the timing of the live evaluation: one row for each time it would have begun to breach, oldest first. The rule is given as in alert_rules. It is evaluated at each multiple of step in [since, until], beginning without alerts, as if all events had been there in time. At most 10 000 evaluations. A metric of schema alert_metrics needs a second argument as_of. Error 22023 or 23514 for a rule that makes no sense.
+create function analytics.preview_alert_rule(metric text, operator text, threshold double precision, lookback interval, pending_period interval DEFAULT '00:00:00'::interval, keep_firing_for interval DEFAULT '00:00:00'::interval, min_requests integer DEFAULT 0, on_no_data analytics.no_data_policy DEFAULT 'keep'::analytics.no_data_policy, service text DEFAULT '*'::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next evaluation begins a new alert; without data it does not. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
+create function analytics.resolve_alert(alert_id bigint, comment text DEFAULT NULL::text) returns analytics.alerts language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+
 -- One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.
 create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, throughput double precision, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
 
@@ -673,11 +693,14 @@ create function analytics.sla(service text DEFAULT NULL::text, period interval D
 -- The state of StackLens itself: what it stores, how far behind it is, what fires.
 create function analytics.stats() returns analytics.statistics language sql stable parallel unsafe
 
--- The metrics that alert rules can name: built-in ones, and functions in schema alert_metrics; usable says that the function has the form <name>(lookback interval) returns table (service text, value double precision). A built-in name cannot be taken over.
-create function internal.alert_metrics() returns TABLE(name text, builtin boolean, usable boolean) language sql stable parallel unsafe
+-- The metrics that alert rules can name: built-in ones, and functions in schema alert_metrics; usable says that the function has the form <name>(lookback interval) returns table (service text, value double precision), takes_as_of that it has a second argument as_of timestamptz. A built-in name cannot be taken over.
+create function internal.alert_metrics() returns TABLE(name text, builtin boolean, usable boolean, takes_as_of boolean) language sql stable parallel unsafe
 
 -- Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.
 create function internal.alert_text(rule_name text, service text, metric text, operator text, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
+
+-- What the alerts of a rule would have been at each of the moments, in ascending order: one row a service and moment with an alert. previous_status is NULL where it begins; its last row is resolved. The value of a percentile is exact only in how it compares with the threshold.
+create function internal.alert_timeline(metric text, operator text, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason text, value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
 
 -- Additive rows that together cover the lookback before as_of, for each lookback; as exact as internal.window_rows.
 create function internal.alert_window_rows(as_of timestamp with time zone, lookbacks interval[]) returns TABLE(lookback interval, service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
@@ -696,6 +719,15 @@ create function internal.breaching_pairs(as_of timestamp with time zone, samples
 
 -- Value of every built-in metric that enabled rules use, over each of their lookbacks before as_of, for all known services and those that rules name. A silent service has counts of 0 and NULL for everything else.
 create function internal.builtin_metric_samples(as_of timestamp with time zone) returns SETOF internal.metric_sample language sql stable parallel unsafe
+
+-- Values of a function of schema alert_metrics, one a service; as_of is its second argument if it has one, and the setting stacklens.as_of. Error 22000 for a row without a service or a second one for the same.
+create function internal.call_alert_metric(metric text, lookback interval, as_of timestamp with time zone) returns SETOF internal.metric_sample language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Refuses a lookback above the raw retention (23514); owner is whose it is.
+create function internal.check_alert_lookback(lookback interval, owner text) returns void language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Refuses a metric that does not exist or has the wrong form (23514), and names the known ones; owner is who wants it.
+create function internal.check_alert_metric(metric text, owner text) returns void language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
 
 -- Trigger: refuses a metric that does not exist and a lookback above the raw retention (23514); counts versions.
 create function internal.check_alert_rule() returns trigger language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
@@ -742,8 +774,14 @@ create function internal.hold_alert_messages(holder uuid, lease interval DEFAULT
 -- How the ingesters of a topic are doing. Not ok, with the reason as detail: none has reported for 30 s, a partition with waiting messages has not moved for 60 s, or more than a million messages wait. lag: messages that wait.
 create function internal.ingest_status(topic text) returns TABLE(ok boolean, detail text, lag bigint, checked_at timestamp with time zone) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp
 
+-- Whether a built-in metric is a count, which silence makes 0 and not unknown, and to which min_requests does not apply.
+create function internal.is_count(metric text) returns boolean language sql immutable parallel safe
+
 -- Whether a silence mutes the messages of an alert: each column that a silence fills in must match, an empty one always does.
 create function internal.is_silenced(rule_id text, service text, severity analytics.alert_severity, as_of timestamp with time zone) returns boolean language sql stable parallel unsafe
+
+-- When services were known, as internal.known_services means it, around [since, until): [known_since, known_until). Exact, but to 5 minutes (1 hour where the 5 min level is gone) for one that came back after more than a day.
+create function internal.known_periods(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, known_since timestamp with time zone, known_until timestamp with time zone) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
 
 -- Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.
 create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text) language sql stable parallel unsafe
@@ -751,8 +789,14 @@ create function internal.known_services(as_of timestamp with time zone) returns 
 -- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
 create function internal.latency_histogram_axis(latency_ms double precision) returns double precision language sql immutable parallel safe
 
+-- Value of a built-in metric over the lookback before each of the moments, for each service (or only one) with events in it; requests is NULL where min_requests does not apply. Exact where internal.window_rows is; with compared_with a percentile is exact only in how it compares with that.
+create function internal.metric_series(metric text, lookback interval, moments timestamp with time zone[], only_service text DEFAULT NULL::text, compared_with double precision DEFAULT NULL::double precision) returns TABLE(as_of timestamp with time zone, service text, value double precision, requests bigint) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set jit=off
+
 -- Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds the lease. The holder renews it with internal.hold_alert_messages until they are sent.
 create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT '{}'::bigint[], max_messages integer DEFAULT 500) returns TABLE(id bigint, key text, message text) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- The state of an alert after the evaluation at as_of, which found a breach, clean, no_data, evaluation_failed or the end of the rule or service. Everything NULL from status on: there is no alert yet, and a breach begins one.
+create function internal.next_alert_state(as_of timestamp with time zone, finding text, measured_value double precision, pending_period interval, keep_firing_for interval, on_no_data analytics.no_data_policy, status analytics.alert_status, reason text, value double precision, breaching_since timestamp with time zone, clean_since timestamp with time zone, frozen_at timestamp with time zone) returns TABLE(new_status analytics.alert_status, new_reason text, new_value double precision, new_breaching_since timestamp with time zone, new_clean_since timestamp with time zone, new_frozen_at timestamp with time zone) language sql stable parallel safe
 
 -- Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.
 create function internal.prometheus() returns TABLE(name text, help text, labels jsonb, value double precision) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp

@@ -107,6 +107,87 @@ test("an alert is acknowledged once, with the comment; one that is not there is 
   });
 });
 
+test("an alert is resolved by hand, and its history tells all of it", async () => {
+  const [{ id }] = (await db.sql`
+    select id from analytics.alerts where status = 'active' order by id limit 1`) as [{ id: string }];
+  const { data } = await api.query(
+    `mutation ($alertId: BigInt!) {
+      resolveAlert(input: { alertId: $alertId, comment: "gone" }) {
+        alert { status reason comment history { nodes { previousStatus status reason value comment alert { id } } } }
+      }
+    }`,
+    { alertId: id },
+  );
+  expect(data.resolveAlert.alert).toEqual({
+    status: "RESOLVED",
+    reason: "resolved_by_hand",
+    comment: "gone",
+    history: {
+      nodes: [
+        {
+          previousStatus: "ACTIVE",
+          status: "RESOLVED",
+          reason: "resolved_by_hand",
+          value: expect.any(Number),
+          comment: "gone",
+          alert: { id },
+        },
+        {
+          previousStatus: null,
+          status: "ACTIVE",
+          reason: "breach",
+          value: expect.any(Number),
+          comment: null,
+          alert: { id },
+        },
+      ],
+    },
+  });
+  expect(await api.query(`mutation { resolveAlert(input: { alertId: "4711" }) { alert { id } } }`)).toMatchObject({
+    errors: [{ message: expect.stringContaining("there is no alert 4711"), extensions: { code: "BAD_REQUEST" } }],
+  });
+});
+
+test("a function in alert_metrics is a metric at once, in a rule and in a preview", async () => {
+  await db.sql.unsafe(`
+    create function alert_metrics.errors_at(lookback interval, as_of timestamptz)
+    returns table (service text, value double precision)
+    language sql stable
+    begin atomic
+      select events.service, count(*)::double precision
+      from analytics.events
+      where events.time >= as_of - lookback and events.time < as_of and events.level >= 'error'
+      group by events.service;
+    end`);
+  expect((await create({ id: '"errors"', metric: '"errors_at"' })).data.createAlertRule.alertRule.id).toBe("errors");
+  const { data } = await api.query(
+    `query ($since: Datetime!) {
+      previewAlertRule(
+        metric: "errors_at", operator: ">", threshold: 5, lookback: { minutes: 1 }, since: $since, step: { seconds: 2 }
+      ) { nodes { service status startedAt triggeredAt value worstValue } }
+    }`,
+    { since: ago(new Date(), 120).toISOString() },
+  );
+  expect(data.previewAlertRule.nodes).toMatchObject([{ service: "web", triggeredAt: expect.any(String) }]);
+  expect(data.previewAlertRule.nodes[0].worstValue).toBeGreaterThan(data.previewAlertRule.nodes[0].value);
+  await db.sql`delete from analytics.alert_rules where id = 'errors'`;
+});
+
+test("a preview of a rule that makes no sense says what is wrong", async () => {
+  const preview = (more: string) => api.query(`{ previewAlertRule(${more}, threshold: 5) { nodes { service } } }`);
+  expect(await preview(`metric: "loudness", operator: ">", lookback: { minutes: 1 }`)).toMatchObject({
+    errors: [{ message: expect.stringContaining("unknown metric loudness"), extensions: { code: "BAD_REQUEST" } }],
+  });
+  expect(await preview(`metric: "error_rate", operator: "~", lookback: { minutes: 1 }`)).toMatchObject({
+    errors: [{ message: expect.stringContaining("the operator is ~"), extensions: { code: "BAD_REQUEST" } }],
+  });
+  expect(
+    await preview(`metric: "error_rate", operator: ">", lookback: { minutes: 1 }, step: { seconds: 1 }`),
+  ).toMatchObject({
+    errors: [{ message: expect.stringContaining("Make the step longer"), extensions: { code: "BAD_REQUEST" } }],
+  });
+});
+
 test("silences are made, and refused when they end before they start", async () => {
   const silence = (endsAt: string) =>
     api.query(
@@ -118,5 +199,17 @@ test("silences are made, and refused when they end before they start", async () 
   expect((await silence("2999-01-01T00:00:00Z")).data.createSilence.silence.service).toBe("web");
   expect(await silence("1999-01-01T00:00:00Z")).toMatchObject({
     errors: [{ message: "silences must hold: silence ends after it starts", extensions: { code: "BAD_REQUEST" } }],
+  });
+  expect(
+    await api.query(
+      `mutation { createSilence(input: { silence: { ruleId: "nope", reason: "x", endsAt: "2999-01-01T00:00:00Z" } }) { silence { id } } }`,
+    ),
+  ).toMatchObject({
+    errors: [
+      {
+        message: expect.stringContaining("(rule_id)=(nope) is not present"),
+        extensions: { code: "IN_USE_OR_MISSING" },
+      },
+    ],
   });
 });

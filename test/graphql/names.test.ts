@@ -29,13 +29,13 @@ test("the root fields are the views, tables and functions of analytics, by the n
   expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual(
     [
       "activeAlerts alert alertHistory alertRule alertRules alertStats alerts endpointMetrics5min events highRiskEvents",
-      "metrics metrics1hour metrics1min metrics5min performanceTrend rejectedEvents retention service serviceHealth",
-      "serviceSummary services silences sla slowestServices stats topErrorServices",
+      "metrics metrics1hour metrics1min metrics5min performanceTrend previewAlertRule rejectedEvents retention service",
+      "serviceHealth serviceSummary services silences sla slowestServices stats topErrorServices",
     ].flatMap((line) => line.split(" ")),
   );
 });
 
-test("mutations edit rules and silences, acknowledge and archive, and nothing else", () => {
+test("mutations edit rules and silences, acknowledge, resolve and archive, and nothing else", () => {
   expect(Object.keys(schema.getMutationType()!.getFields()).sort()).toEqual([
     "acknowledgeAlert",
     "archive",
@@ -43,6 +43,7 @@ test("mutations edit rules and silences, acknowledge and archive, and nothing el
     "createSilence",
     "deleteAlertRule",
     "deleteSilence",
+    "resolveAlert",
     "updateAlertRule",
     "updateSilence",
   ]);

@@ -101,13 +101,20 @@ test("a silence that names a rule that is not there is refused, and one goes wit
   expect(await sql`select from analytics.silences`).toHaveLength(0);
 });
 
-test("whatever happens, a resolved message comes if and only if its triggered one came", { timeout: 120_000 }, async () => {
+test("whatever happens, a resolved message comes if and only if its triggered one came", {
+  timeout: 120_000,
+}, async () => {
   const { sql } = db;
   const happening = fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom("breach", "clean", "no data") },
     {
       weight: 2,
-      arbitrary: fc.record({ rule: fc.boolean(), severity: fc.boolean(), delay: fc.nat(3), length: fc.integer({ min: 1, max: 6 }) }),
+      arbitrary: fc.record({
+        rule: fc.boolean(),
+        severity: fc.boolean(),
+        delay: fc.nat(3),
+        length: fc.integer({ min: 1, max: 6 }),
+      }),
     },
     { weight: 1, arbitrary: fc.constantFrom("unsilence", "acknowledge", "resolve", "edit") },
   );
@@ -129,7 +136,8 @@ test("whatever happens, a resolved message comes if and only if its triggered on
           await sql`select analytics.acknowledge_alert(id) from analytics.alerts where status = 'active'`;
         else if (what === "resolve")
           await sql`select analytics.resolve_alert(id) from analytics.alerts where status in ('active', 'acknowledged')`;
-        else if (what === "edit") await sql`update analytics.alert_rules set threshold = -threshold - 0.1 where id = 'rule'`;
+        else if (what === "edit")
+          await sql`update analytics.alert_rules set threshold = -threshold - 0.1 where id = 'rule'`;
         else await evaluate(sql, second(++now), what === "no data" ? {} : { web: what === "breach" ? 1 : -1 });
       }
       const alerts = await sql`
@@ -147,7 +155,9 @@ test("whatever happens, a resolved message comes if and only if its triggered on
       // and what was dropped, which is what never fired, said nothing
       const [{ orphans }] = (await sql`
         select count(*)::int as orphans from internal.alert_messages
-        where (message::jsonb ->> 'alert_id')::bigint not in (select id from analytics.alerts)`) as [{ orphans: number }];
+        where (message::jsonb ->> 'alert_id')::bigint not in (select id from analytics.alerts)`) as [
+        { orphans: number },
+      ];
       expect(orphans).toBe(0);
     }),
     { numRuns: 20, endOnFailure: true },

@@ -44,7 +44,14 @@ const RULES: Rule[] = [
   { metric: "error_rate", threshold: 20, lookback: "60 s" },
   { metric: "error_rate", threshold: 20, lookback: "30 s", pending_period: "45 s", keep_firing_for: "70 s" },
   { metric: "error_rate", threshold: 10, lookback: "45 s", on_no_data: "ok", keep_firing_for: "30 s" },
-  { metric: "error_rate", threshold: 10, lookback: "60 s", on_no_data: "alert", min_requests: 30, pending_period: "20 s" },
+  {
+    metric: "error_rate",
+    threshold: 10,
+    lookback: "60 s",
+    on_no_data: "alert",
+    min_requests: 30,
+    pending_period: "20 s",
+  },
   { metric: "error_rate", threshold: 10, lookback: "60 s", service: "shop", min_requests: 10 },
   { metric: "error_rate", threshold: 10, lookback: "60 s", service: "never seen", on_no_data: "alert" },
   { metric: "error_count", threshold: 10, lookback: "100 s" },
@@ -65,58 +72,61 @@ const CALL = `
   rules.metric, rules.operator, rules.threshold, rules.lookback, rules.pending_period, rules.keep_firing_for,
   rules.min_requests, rules.on_no_data, rules.service`;
 
-test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did", { timeout: 240_000 }, async (step) => {
-  const { sql } = db;
-  const since = START + { 20: 0, 7: 45, 60: 90 }[step]! * MINUTE;
-  const until = since + 14 * MINUTE;
-  await fc.assert(
-    fc.asyncProperty(phases, phases, fc.integer(), async (web, shop, seed) => {
-      const next = generator(seed);
-      const events = [
-        { service: "web", phases: web, from: since - 5 * MINUTE },
-        { service: "shop", phases: shop, from: since + 2 * MINUTE + 1234 },
-      ].flatMap(({ service, phases, from }) => {
-        const made: TestEvent[] = [];
-        let at = from;
-        for (const [name, seconds] of phases) {
-          const { perSecond, failing, latency } = PHASES[name];
-          for (let i = 0; i < seconds * perSecond; i++)
-            made.push({
-              service,
-              time: new Date(at + Math.floor((i / perSecond) * 1000 + next() * 500)),
-              level: next() < failing ? "error" : "info",
-              latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)),
-              user_id: `user ${Math.floor(next() * 40)}`,
-              business_risk_score: next(),
-            });
-          at += seconds * 1000;
-        }
-        return made.filter(({ time }) => +time < until);
-      });
-      await sql.unsafe(`
+test.each([20, 7, 60])(
+  "with a step of %i s it says what the live evaluation did",
+  { timeout: 240_000 },
+  async (step) => {
+    const { sql } = db;
+    const since = START + { 20: 0, 7: 45, 60: 90 }[step]! * MINUTE;
+    const until = since + 14 * MINUTE;
+    await fc.assert(
+      fc.asyncProperty(phases, phases, fc.integer(), async (web, shop, seed) => {
+        const next = generator(seed);
+        const events = [
+          { service: "web", phases: web, from: since - 5 * MINUTE },
+          { service: "shop", phases: shop, from: since + 2 * MINUTE + 1234 },
+        ].flatMap(({ service, phases, from }) => {
+          const made: TestEvent[] = [];
+          let at = from;
+          for (const [name, seconds] of phases) {
+            const { perSecond, failing, latency } = PHASES[name];
+            for (let i = 0; i < seconds * perSecond; i++)
+              made.push({
+                service,
+                time: new Date(at + Math.floor((i / perSecond) * 1000 + next() * 500)),
+                level: next() < failing ? "error" : "info",
+                latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)),
+                user_id: `user ${Math.floor(next() * 40)}`,
+                business_risk_score: next(),
+              });
+            at += seconds * 1000;
+          }
+          return made.filter(({ time }) => +time < until);
+        });
+        await sql.unsafe(`
         truncate analytics.events, analytics.services, analytics.alerts, analytics.alert_history, analytics.alert_rules,
           analytics.silences, internal.alert_messages;
         update internal.alert_evaluation set evaluated_at = '-infinity'`);
-      await insertEvents(sql, events);
-      // one that is forgotten in between
-      await sql`
+        await insertEvents(sql, events);
+        // one that is forgotten in between
+        await sql`
         insert into analytics.services (service, first_seen, last_seen)
         values ('old', ${new Date(since - 2000 * MINUTE)}, ${new Date(since - (24 * 60 - 6) * MINUTE)})`;
-      await sql`insert into internal.late_minutes (minute) select generate_series(${new Date(since - 20 * MINUTE)}::timestamptz, ${new Date(until)}, '1 min')`;
-      await sql`call internal.refresh_rollups()`;
-      await insertRules(sql, ...RULES.map((rule, index) => ({ id: `rule-${index}`, ...rule })));
+        await sql`insert into internal.late_minutes (minute) select generate_series(${new Date(since - 20 * MINUTE)}::timestamptz, ${new Date(until)}, '1 min')`;
+        await sql`call internal.refresh_rollups()`;
+        await insertRules(sql, ...RULES.map((rule, index) => ({ id: `rule-${index}`, ...rule })));
 
-      // the multiples of the step in [since, until]
-      const moments = sql`(
+        // the multiples of the step in [since, until]
+        const moments = sql`(
         select array_agg(moment order by moment)
         from generate_series(
           date_bin(${`${step} s`}, ${new Date(since)}::timestamptz + ${`${step} s`}::interval - interval '1 us', '2000-01-01 00:00:00+00'),
           ${new Date(until)}, ${`${step} s`}
         ) as moment)`;
-      await sql`select count(analytics.evaluate_alert_rules(as_of => moment)) from unnest(${moments}) as moment`;
+        await sql`select count(analytics.evaluate_alert_rules(as_of => moment)) from unnest(${moments}) as moment`;
 
-      // Values of frozen alerts are left out: the live one stores that of an alert that goes on each 10 s only, and freezes it.
-      const differences = await sql`
+        // Values of frozen alerts are left out: the live one stores that of an alert that goes on each 10 s only, and freezes it.
+        const differences = await sql`
         with live as (
           select rule_id, service, as_of, previous_status, status, reason, value from analytics.alert_history
         ),
@@ -143,9 +153,9 @@ test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did
           )
         order by as_of, rule_id
         limit 3`;
-      expect(differences).toEqual([]);
+        expect(differences).toEqual([]);
 
-      const live = await sql`
+        const live = await sql`
         select rule_id, service, started_at, status, reason, triggered_at, resolved_at, (
           select value from analytics.alert_history as history
           where history.alert_id = alerts.id and history.status in ('pending', 'active')
@@ -153,7 +163,7 @@ test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did
         ) as value
         from analytics.alerts
         order by rule_id, service, started_at`;
-      const preview = await sql`
+        const preview = await sql`
         select rules.id as rule_id, alert.service, started_at, status, reason, triggered_at, resolved_at, value
         from analytics.alert_rules as rules
         cross join lateral analytics.preview_alert_rule(
@@ -161,21 +171,27 @@ test.each([20, 7, 60])("with a step of %i s it says what the live evaluation did
         ) as alert
         where triggered_at is not null or resolved_at is null
         order by rules.id, alert.service, started_at`;
-      expect(live.length).toBeGreaterThan(RULES.length);
-      const rounded = (rows: Record<string, unknown>[]) =>
-        rows.map((row) => ({ ...row, value: row.value === null ? null : Number((row.value as number).toPrecision(9)) }));
-      expect(rounded(preview)).toEqual(rounded(live));
-    }),
-    { numRuns: 2, endOnFailure: true },
-  );
-});
+        expect(live.length).toBeGreaterThan(RULES.length);
+        const rounded = (rows: Record<string, unknown>[]) =>
+          rows.map((row) => ({
+            ...row,
+            value: row.value === null ? null : Number((row.value as number).toPrecision(9)),
+          }));
+        expect(rounded(preview)).toEqual(rounded(live));
+      }),
+      { numRuns: 2, endOnFailure: true },
+    );
+  },
+);
 
 describe("the values at many moments", () => {
   test("are those of the live evaluation at each of them, for every metric", async () => {
     const { sql } = db;
     await sql`truncate analytics.alert_rules, analytics.silences, analytics.alerts`;
     const lookbacks = ["20 s", "60 s", "61.5 s", "5 min", "17 min"];
-    const metrics = (await sql`select name from internal.alert_metrics() where builtin`).map(({ name }) => name as string);
+    const metrics = (await sql`select name from internal.alert_metrics() where builtin`).map(
+      ({ name }) => name as string,
+    );
     const rules = metrics.flatMap((metric) => lookbacks.map((lookback) => ({ metric, lookback })));
     await insertRules(
       sql,
@@ -284,9 +300,12 @@ describe("what makes no sense is refused with what is wrong", () => {
 });
 
 test("it writes nothing, so that it runs where nothing may be written", async () => {
-  const rows = await db.sql.begin("read only", (sql) => sql`
+  const rows = await db.sql.begin(
+    "read only",
+    (sql) => sql`
     select * from analytics.preview_alert_rule(
       'total_requests', '<', 1, '1 min', service => 'silent', since => now() - interval '10 minutes'
-    )`);
+    )`,
+  );
   expect(rows).toMatchObject([{ service: "silent", status: "active", resolved_at: null, value: 0, worst_value: 0 }]);
 });

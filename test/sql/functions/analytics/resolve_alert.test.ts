@@ -46,7 +46,9 @@ test("while the rule still breaches, the next evaluation begins a new alert, whi
   ]);
   expect(await messages(sql)).toEqual(["triggered rule:web", "resolved rule:web", "triggered rule:web"]);
   const [{ ids }] = (await sql`
-    select count(distinct message::jsonb ->> 'event_id')::int as ids from internal.alert_messages`) as [{ ids: number }];
+    select count(distinct message::jsonb ->> 'event_id')::int as ids from internal.alert_messages`) as [
+    { ids: number },
+  ];
   expect(ids).toBe(3);
 });
 
