@@ -794,3 +794,9 @@ insert into analytics.alert_rules (id, name, description, metric, operator, thre
 --!include functions/analytics/archive.sql
 --!include functions/internal/ingest_status.sql
 --!include functions/internal/prometheus.sql
+
+--
+-- Ad-hoc queries
+--
+
+--!include roles/adhoc.sql

@@ -8,6 +8,7 @@ import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
+import { adhocQueries } from "./adhoc/queries.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db.ts";
 import { log, reason } from "./log.ts";
@@ -51,10 +52,11 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
 
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
+  const adhoc = adhocQueries(config.databaseUrl, config.adhocDatabaseUrl);
   const instance = postgraphile({
     extends: [preset],
     pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false })],
-    schema: { retryOnInitFail: retry },
+    schema: { retryOnInitFail: retry, adhocQueries: adhoc },
   });
   await instance.getSchema();
   await instance.createServ(grafserv).addTo(graphql);
@@ -64,9 +66,10 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
-    await within(STOP_LIMIT_MS, Promise.all([self.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
-      (error) => log.warn("server stops without waiting any longer", { error }),
-    );
+    await within(
+      STOP_LIMIT_MS,
+      Promise.all([self.stop(), pool.end(), adhoc.close(), ready.release(), sql.end({ timeout: 1 })]),
+    ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
 }
 
