@@ -93,10 +93,19 @@ grant execute on function
   analytics.sla
 to stacklens_adhoc;
 
--- Called by those views and functions. There is no usage of the schema, so no query calls them itself.
-grant execute on function
-  internal.alert_text,
-  internal.error_rate,
-  internal.health,
-  internal.window_metrics
-to stacklens_adhoc;
+-- What those views and functions call with the rights of the reader: it computes, or is a definer function. There is no usage of
+-- the schema, so that no query calls it itself.
+do $$
+declare
+  routine regprocedure;
+begin
+  for routine in
+    select oid
+    from pg_catalog.pg_proc
+    where pronamespace = 'internal'::regnamespace
+      and (provolatile = 'i' or proname in ('alert_text', 'window_metrics'))
+  loop
+    execute format('grant execute on routine %s to stacklens_adhoc', routine);
+  end loop;
+end;
+$$;

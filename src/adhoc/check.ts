@@ -10,6 +10,8 @@ import { FUNCTIONS, JOINING, OPERATORS, RELATIONS, SYSTEM_COLUMNS, TYPES, VALUE_
 const LENGTH = 10_000;
 /** Planning grows with them. */
 const RELATION_REFERENCES = 16;
+/** Levels of the tree; `a + b + c` has one for each operator, `a and b and c` one for all. */
+const NESTING = 500;
 /** Doubling a text by itself this often makes it 65 000 times as long. */
 const JOININGS = 16;
 
@@ -39,6 +41,7 @@ export function check(sql: string): void {
 function admit(statement: unknown): void {
   let relations = 0;
   let joinings = 0;
+  let level = 0;
   struct("SelectStmt", statement, new Set());
 
   /** A node with its type around it. */
@@ -54,6 +57,7 @@ function admit(statement: unknown): void {
     const shape = Object.hasOwn(NODES, type) ? NODES[type]! : undefined;
     if (!shape) throw new Refusal(`${spoken(type)} is not allowed`);
     if (!isNode(value)) throw unreadable();
+    if (++level > NESTING) throw new Refusal(`the query is nested more than ${NESTING} levels deep`);
     let scope = outer;
     // The names that WITH gives hold in the rest of the statement, and each in what follows it.
     if (type === "SelectStmt" && value.withClause !== undefined) scope = withClause(value.withClause, outer);
@@ -65,6 +69,7 @@ function admit(statement: unknown): void {
       field(shape[name]!, content, scope);
     }
     names(type, value, scope);
+    level--;
   }
 
   function field(kind: Field, content: unknown, scope: Scope): void {
