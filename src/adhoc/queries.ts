@@ -8,8 +8,8 @@ import { adhocPool, adhocUrl, LOGIN } from "./login.ts";
 import { Refusal } from "./refusal.ts";
 
 export type AdhocQueries = {
-  /** Answers one SELECT. @throws Refusal */
-  query: (sql: string, maxRows: number) => Promise<Answer>;
+  /** Answers one SELECT; who asks is for the log. @throws Refusal */
+  query: (sql: string, maxRows: number, subject?: string) => Promise<Answer>;
   close: () => Promise<void>;
 };
 
@@ -27,9 +27,9 @@ export function adhocQueries(databaseUrl: string, url?: string): AdhocQueries {
   });
 
   return {
-    async query(sql, maxRows) {
+    async query(sql, maxRows, subject) {
       const began = performance.now();
-      const said = { sql: sql.slice(0, LOGGED), maxRows };
+      const said = { ...(subject && { subject }), sql: sql.slice(0, LOGGED), maxRows };
       try {
         check(sql);
         const answer = await execute(pool, sql, maxRows);

@@ -5,7 +5,7 @@ import { context, lambda, SafeError } from "postgraphile/grafast";
 import { extendSchema } from "postgraphile/utils";
 import type { AdhocQueries } from "../adhoc/queries.ts";
 import { Refusal } from "../adhoc/refusal.ts";
-import { requestRole } from "./role.ts";
+import { requestRole, requestSubject } from "./role.ts";
 
 declare global {
   namespace GraphileBuild {
@@ -66,12 +66,14 @@ export const AdhocQueryPlugin: GraphileConfig.Plugin = {
                 [args.getRaw("sql"), args.getRaw("maxRows"), context()] as const,
                 async ([sql, maxRows, context]) => {
                   if (requestRole(context as Grafast.Context) !== OPERATOR)
-                    throw new SafeError("adhocQuery is for operators", { code: "FORBIDDEN" });
+                    throw new SafeError("adhocQuery is for operators: send a token with the role operator", {
+                      code: "FORBIDDEN",
+                    });
                   const rows = (maxRows as number | null) ?? 100;
                   if (rows < 1 || rows > MAX_ROWS)
                     throw new SafeError(`maxRows is ${rows}: use 1 to ${MAX_ROWS}`, { code: "BAD_REQUEST" });
                   if (!queries) throw new SafeError("adhocQuery is not available here", { code: "UNAVAILABLE" });
-                  return queries.query(String(sql), rows).catch((error) => {
+                  return queries.query(String(sql), rows, requestSubject(context as Grafast.Context)).catch((error) => {
                     throw error instanceof Refusal ? new SafeError(error.message, { code: error.code }) : error;
                   });
                 },

@@ -1,5 +1,6 @@
 // What operators ask, answered from real events; and the lists of names against what the database has.
 
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AdhocQueries, adhocQueries } from "../../src/adhoc/queries.ts";
 import { FUNCTIONS, OPERATORS, RELATIONS, TYPES } from "../../src/adhoc/vocabulary.ts";
@@ -48,6 +49,13 @@ test.each(SELECTS)("answers %s, as the owner gets it", async (_name, sql) => {
   expect(rows.length).toBe(owner.length);
   for (const row of rows) expect(row).toHaveLength(columns.length);
   expect(rows.length).toBeGreaterThan(0);
+});
+
+test("the examples of docs/adhoc.md are answered", async () => {
+  const page = readFileSync("docs/adhoc.md", "utf8");
+  const examples = [...page.matchAll(/^```sql\n((?:select|with) .*?)^```/gms)].map(([, sql]) => sql!);
+  expect(examples).toHaveLength(3);
+  for (const sql of examples) expect((await adhoc.query(sql, 100)).rows, sql).not.toEqual([]);
 });
 
 test("values are those of JSON where it has such, names may repeat, types have the names of Postgres", async () => {

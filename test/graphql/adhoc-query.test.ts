@@ -10,7 +10,7 @@ import { type AdhocQueries, adhocQueries } from "../../src/adhoc/queries.ts";
 import { maskError } from "../../src/graphql/errors.ts";
 import { graphqlPool } from "../../src/server/pool.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
-import { type Answer, type Api, startApi } from "./api.ts";
+import { type Answer, type Api, post, startApi } from "./api.ts";
 
 let db: TestDatabase;
 let api: Api;
@@ -51,9 +51,9 @@ const QUERY = `query ($sql: String!, $maxRows: Int) {
 }`;
 
 test("without a token nobody asks", async () => {
-  const { data, errors } = await api.query(QUERY, { sql: "select 1" });
+  const { data, errors } = await post(api.url, { query: QUERY, variables: { sql: "select 1" } });
   expect(data).toEqual({ adhocQuery: null });
-  expect(errors).toMatchObject([{ message: "adhocQuery is for operators", extensions: { code: "FORBIDDEN" } }]);
+  expect(errors).toMatchObject([{ message: expect.stringContaining("adhocQuery is for operators"), extensions: { code: "FORBIDDEN" } }]);
 });
 
 test.each([undefined, "stacklens_viewer", "stacklens_adhoc", "postgres", "STACKLENS_OPERATOR"])(
