@@ -1,10 +1,10 @@
 // The TCP side: startup, login, cancel requests; then each connection is a session of one database.
 import { createServer, type Server, type Socket } from "node:net";
 import { databaseCommand } from "./commands.ts";
-import { newClient } from "./database.ts";
+import { newClient, newGateway, type Rows } from "./database.ts";
 import type { Databases } from "./databases.ts";
 import { createSession, type Session } from "./session.ts";
-import { quote, superuser } from "./settings.ts";
+import { quote } from "./settings.ts";
 import { createSplitter, error, message, readyForQuery, typeOf } from "./wire.ts";
 
 const sslRequest = 80877103;
@@ -50,13 +50,13 @@ export function createGateway(databases: Databases): Gateway {
     const database = await databases.open(name);
     const settings = startSettings(parameters);
     const client = newClient({ oid: 0, role: user }, settings);
-    let status: (string | null)[][];
+    let status: Rows;
     database.clients.add(client);
     let welcome = false;
     await database.turns.acquire(client);
     try {
-      const [role] = await database.query(
-        { ...client, identity: superuser, startSettings: new Map() },
+      const [role] = await database.ask(
+        newGateway(),
         `select oid, rolcanlogin, rolconnlimit,
           (select array_to_string(array_agg(option), e'\\n') from pg_db_role_setting, unnest(setconfig) option
             where setrole in (0, pg_roles.oid) and setdatabase in (0, 1))
@@ -72,7 +72,7 @@ export function createGateway(databases: Databases): Gateway {
         if (!settings.has(key!)) settings.set(key!, value!);
       }
       const names = reported.map(quote).join(", ");
-      status = await database.query(
+      status = await database.ask(
         client,
         `select name, setting from pg_catalog.pg_settings where name in (${names})
           union all select 'session_authorization', session_user::text`,
@@ -88,8 +88,8 @@ export function createGateway(databases: Databases): Gateway {
     if (!welcome) return undefined;
     const id = ++lastId;
     const secret = (Math.random() * 2 ** 31) | 0;
-    const session = createSession(id, socket, database, client, (sql, unit, inTransaction) =>
-      databaseCommand(sql, unit, inTransaction, databases, connected),
+    const session = createSession(id, socket, database, client, (...command) =>
+      databaseCommand(...command, databases, connected),
     );
     sessions.set(id, { session, secret, database: name });
     socket.once("close", () => {

@@ -119,6 +119,6 @@ test("states and times are those of Prometheus", { timeout: 300_000 }, async () 
       ];
       expect(Number(repeated)).toBe(0);
     }),
-    { numRuns: 12, verbose: true, endOnFailure: true },
+    { numRuns: 8, verbose: true, endOnFailure: true },
   );
 });
