@@ -13,7 +13,7 @@ export type AdhocQueries = {
   close: () => Promise<void>;
 };
 
-const BUSY = "two ad-hoc queries run already: try again in a moment";
+const BUSY = "other ad-hoc queries are running: try again in a moment";
 const LOGGED = 1_000; // characters of a query
 
 /** Opens the connections; `databaseUrl` is that of the API, `url` one for the ad-hoc login where it needs a password. */

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { execute } from "../../src/adhoc/execute.ts";
 import { adhocPool, adhocUrl } from "../../src/adhoc/login.ts";
-import { type TestDatabase, testDatabase } from "../setup/services.ts";
+import { type TestDatabase, testDatabase, testServers } from "../setup/services.ts";
 import { ago, insertEvents } from "../sql/events.ts";
 import { ESCAPES } from "./escapes.ts";
 
@@ -201,6 +201,13 @@ test("whatever runs leaves nothing behind, in the database or in its session", a
   // Both connections were there all the time, or new ones are like them.
   expect(pool.totalCount).toBeLessThanOrEqual(2);
 }, 60_000);
+
+test("other sessions cannot be ended", async (context) => {
+  if (testServers().database === "embedded") context.skip("the embedded database has one process");
+  const [{ pid }] = (await db.sql`select pg_backend_pid() as pid`) as unknown as [{ pid: number }];
+  for (const call of ["pg_terminate_backend", "pg_cancel_backend"])
+    await expect(run(`select ${call}(${pid})`)).rejects.toMatchObject({ code: "42501" });
+});
 
 test("other sessions show nothing", async () => {
   const { rows } = await run("select query from pg_stat_activity where usename <> current_user and query <> ''", 1000);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AdhocQueries, adhocQueries } from "../../src/adhoc/queries.ts";
 import { FUNCTIONS, OPERATORS, RELATIONS, TYPES } from "../../src/adhoc/vocabulary.ts";
-import { type TestDatabase, testDatabase } from "../setup/services.ts";
+import { type TestDatabase, testDatabase, testServers } from "../setup/services.ts";
 import { ago, insertEvents } from "../sql/events.ts";
 import { SELECTS } from "./selects.ts";
 
@@ -127,7 +127,8 @@ test("two at a time; the third is told that it is busy", async () => {
   const slow = "select count(*) from generate_series(1, 10000) a, generate_series(1, 10000000) b";
   const answers = await Promise.allSettled(Array.from({ length: 4 }, () => adhoc.query(slow, 1)));
   const codes = answers.map((answer) => answer.status === "rejected" && answer.reason.code).sort();
-  expect(codes).toEqual(["BUSY", "BUSY", "TIMEOUT", "TIMEOUT"]);
+  // The embedded database runs one at a time.
+  expect(codes).toEqual(["BUSY", "BUSY", testServers().database === "embedded" ? "BUSY" : "TIMEOUT", "TIMEOUT"]);
   expect((await adhoc.query("select 1", 1)).rows).toEqual([[1]]);
 }, 30_000);
 
