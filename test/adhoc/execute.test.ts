@@ -130,11 +130,6 @@ test.each([
     "0A000|25006|42501",
   ],
   ["SQL by ts_stat", "select * from ts_stat('select to_tsvector(rolname) from pg_authid')", "42501"],
-  [
-    "stopping the server's sessions",
-    "select pg_terminate_backend(pid) from pg_stat_activity where usesysid = 10",
-    "42501",
-  ],
   ["reloading its configuration", "select pg_reload_conf()", "42501"],
   ["switching the log", "select pg_switch_wal()", "42501"],
   ["sequences", "select nextval('analytics.alerts_id_seq')", "42501"],
