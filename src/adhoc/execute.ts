@@ -5,6 +5,7 @@
 
 import type { Duplex } from "node:stream";
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from "pg";
+import { LOGIN } from "./login.ts";
 import { Refusal } from "./refusal.ts";
 import { type Json, reader, type Type } from "./values.ts";
 
@@ -87,7 +88,7 @@ function watch(client: PoolClient): { reason: () => Refusal | undefined; end: ()
 
 const harmless = new WeakSet<PoolClient>();
 
-/** ADHOC_DATABASE_URL may name any login; one that may do more than read is not used. */
+/** ADHOC_DATABASE_URL may name any login, and somebody may have given ours more than the migration did: neither is used. */
 async function assertHarmless(client: PoolClient): Promise<void> {
   if (harmless.has(client)) return;
   const { rows } = await client.query(`
@@ -96,9 +97,10 @@ async function assertHarmless(client: PoolClient): Promise<void> {
       rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
         or exists (select from pg_catalog.pg_auth_members where member = pg_roles.oid) as powerful
     from pg_catalog.pg_roles where rolname = session_user`);
-  if (rows[0].powerful !== false)
+  const { login, powerful } = rows[0];
+  if (login !== LOGIN || powerful !== false)
     throw new Refusal(
-      `ad-hoc queries are off: their login ${rows[0].login} has attributes or is a member of a role; it must be plain`,
+      `ad-hoc queries are off: they run as ${LOGIN}, plain and a member of nothing, but the login is ${login === LOGIN ? "more than that" : login}`,
       "UNAVAILABLE",
     );
   harmless.add(client);

@@ -53,7 +53,9 @@ const QUERY = `query ($sql: String!, $maxRows: Int) {
 test("without a token nobody asks", async () => {
   const { data, errors } = await post(api.url, { query: QUERY, variables: { sql: "select 1" } });
   expect(data).toEqual({ adhocQuery: null });
-  expect(errors).toMatchObject([{ message: expect.stringContaining("adhocQuery is for operators"), extensions: { code: "FORBIDDEN" } }]);
+  expect(errors).toMatchObject([
+    { message: expect.stringContaining("adhocQuery is for operators"), extensions: { code: "FORBIDDEN" } },
+  ]);
 });
 
 test.each([undefined, "stacklens_viewer", "stacklens_adhoc", "postgres", "STACKLENS_OPERATOR"])(
