@@ -237,7 +237,7 @@ test("memory for sorting is bounded, and what goes to disk", async (context) => 
   });
 });
 
-test("another login is not used, nor ours when it may do more", async () => {
+test("another login is not used", async () => {
   const owner = adhocPool(db.url);
   const refusal = (pool: pg.Pool) => execute(pool, "select 1", 1).catch((error) => error);
   try {
