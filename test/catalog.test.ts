@@ -146,7 +146,7 @@ describe("the files under sql/", () => {
   });
 
   test("have one object each, named after it", () => {
-    // roles/ has who may do what
+    // What is for roles belongs to no schema.
     const objects = sqlFiles().filter((file) => !file.startsWith("roles/"));
     const wrong = objects.filter((file) => {
       const created = readSqlFile(file).matchAll(/create or replace (function|procedure|aggregate|view) (\w+)\.(\w+)/g);
