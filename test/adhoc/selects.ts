@@ -94,4 +94,8 @@ export const SELECTS: [name: string, sql: string][] = [
   ["a comment and a semicolon", "select 1 -- that is all\n; "],
   ["a dollar quote", "select $tag$it's; fine$tag$ as text"],
   ["unicode", `select 'Zürich ✓ 🐘' as "größe"`],
+  [
+    "zeros and empties",
+    "select 0, false, '', 0.0, null, array[]::integer[], (array[1, 2])[0:1], '' || '' limit 1 offset 0",
+  ],
 ];
