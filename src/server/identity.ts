@@ -84,11 +84,19 @@ function refusal(error: unknown): Unauthorized {
         ? `the token lacks the claim ${error.claim}`
         : `the claim ${error.claim} of the token is not what this server wants`,
     );
-  if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey)
+  if (
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys
+  )
     return new Unauthorized("the token is not signed with a key of this server");
   if (error instanceof errors.JOSEAlgNotAllowed)
     return new Unauthorized("the token is signed by an algorithm that this server does not take");
-  if (error instanceof errors.JWTInvalid || error instanceof errors.JWSInvalid)
+  if (
+    error instanceof errors.JWTInvalid ||
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JOSENotSupported
+  )
     return new Unauthorized("the token is not a JWT");
   log.warn("the keys at JWKS_URL cannot be read", { error });
   return new Unauthorized("the keys that tokens are verified with cannot be read at the moment: try again", 503);

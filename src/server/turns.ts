@@ -7,6 +7,7 @@ import { json } from "./respond.ts";
 export const WAITING = 100; // requests of one client
 const RETRY_AFTER_S = 1;
 
+type Addressed = Pick<IncomingMessage, "headers"> & { socket: { remoteAddress?: string | undefined } };
 type Client = { running: number; waiting: { response: ServerResponse; run: () => void }[] };
 
 /** The function that runs something now, later, or answers 429 instead. A turn lasts until its response is closed. */
@@ -60,7 +61,7 @@ export function turns(atATime: number): (client: string, response: ServerRespons
  * Whose request it is, where no token says so: its address. Behind a proxy that is trusted, the one that this proxy saw; what
  * stands before it in X-Forwarded-For anybody can write there.
  */
-export function addressOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
+export function addressOf({ headers, socket }: Addressed, trustProxy: boolean): string {
   const forwarded = trustProxy && [headers["x-forwarded-for"] ?? ""].flat().join(",").split(",").at(-1)?.trim();
   return forwarded || socket.remoteAddress || "";
 }
