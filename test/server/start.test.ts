@@ -116,7 +116,11 @@ test("/readyz is 503 until GraphQL answers", async () => {
         headers: { "Content-Type": "application/json" },
         body: '{"query": "{ __typename }"}',
       }),
-      fetch(`${server.url}/readyz?only=graphql`).then(async (it) => ({ status: it.status, body: await it.json() })),
+      fetch(`${server.url}/readyz?only=graphql`).then(async (it) => ({
+        status: it.status,
+        // biome-ignore lint/suspicious/noExplicitAny: tests look into it
+        body: (await it.json()) as any,
+      })),
     ]);
     if (ready.status === 200) break;
     // GraphQL may be there a moment before readyz says so, never after.
