@@ -84,6 +84,7 @@ export async function history(sql: Sql): Promise<string[]> {
 
 /** The messages that wait for Kafka, in order, as text: "event key". */
 export async function messages(sql: Sql): Promise<string[]> {
-  const rows = await sql`select (message::jsonb ->> 'event') || ' ' || key as line from internal.alert_messages order by id`;
+  const rows =
+    await sql`select (message::jsonb ->> 'event') || ' ' || key as line from internal.alert_messages order by id`;
   return rows.map((row) => row.line);
 }
