@@ -237,10 +237,11 @@ comment on table internal.late_minutes is
 --!include functions/internal/exponential_integral.sql
 --!include functions/internal/sketch_estimate.sql
 
--- The worker owns them, since only its owner may refresh a continuous aggregate.
+-- The worker owns them, since only its owner may refresh a continuous aggregate. Before 2.23.1 TimescaleDB makes a trigger on the
+-- events for that.
 grant usage, create on schema internal to stacklens_worker;
 grant usage on schema analytics to stacklens_worker;
-grant select on analytics.events to stacklens_worker;
+grant select, trigger on analytics.events to stacklens_worker;
 set local role stacklens_worker;
 
 create materialized view internal.metrics_10s_v1
@@ -408,6 +409,7 @@ comment on view internal.endpoint_metrics_5min_v1 is
 
 reset role;
 revoke create on schema internal from stacklens_worker;
+revoke trigger on analytics.events from stacklens_worker;
 
 create table internal.rollups (
   name text primary key,
