@@ -172,7 +172,7 @@ describe("sql/roles/create.sql", () => {
         await sql.unsafe(`create role ${prefix}_nobody`);
         await sql.unsafe(`set local role ${prefix}_nobody`);
         await expect(sql.savepoint((sql) => sql.unsafe(own))).rejects.toThrow(
-          `role ${prefix}_owner is missing and ${prefix}_nobody may not create roles: let an administrator run psql -f sql/roles/create.sql`,
+          `role ${prefix}_ingest is missing and ${prefix}_nobody may not create roles: let an administrator run psql -f sql/roles/create.sql`,
         );
         await sql`reset role`;
         await sql.unsafe(own);

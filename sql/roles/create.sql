@@ -19,6 +19,7 @@ begin
         ('stacklens_server', 'login noinherit') -- may do nothing by itself, only become a viewer or an operator
     ) as roles (name, attributes)
     where not exists (select from pg_catalog.pg_roles where rolname = name)
+    order by name
   loop
     begin
       execute format('create role %I %s', role.name, role.attributes);
