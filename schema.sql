@@ -31,14 +31,14 @@ create type analytics.resolution as enum ('one_minute', 'five_minutes', 'one_hou
 -- Every change of status or reason of every alert; it outlives rules and pending alerts.
 create table analytics.alert_history (
   id bigint not null generated always as identity
-  alert_id bigint not null
+  alert_id bigint not null -- The alert; gone for a pending one that never fired.
   rule_id text not null
-  rule_version integer not null
+  rule_version integer not null -- Of the rule when the alert began.
   service text not null
   previous_status analytics.alert_status -- NULL for the first of an alert.
-  status analytics.alert_status not null
+  status analytics.alert_status not null -- The same as before where only the reason changed.
   reason text not null -- As in alerts.
-  value double precision
+  value double precision -- Of the metric at as_of, in its unit; NULL: no data.
   as_of timestamp with time zone not null -- The evaluation, or the moment somebody acknowledged or changed the rule.
   watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
   author text -- Who acknowledged.
@@ -64,7 +64,7 @@ create table analytics.alert_rules (
   keep_firing_for interval not null default '00:00:00'::interval -- It must be clean for this long before it is resolved.
   min_requests integer not null default 0 -- With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.
   on_no_data analytics.no_data_policy not null default 'keep'::analytics.no_data_policy -- Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).
-  severity analytics.alert_severity not null
+  severity analytics.alert_severity not null -- Goes with the alert and its messages; silences can name it.
   labels jsonb not null default '{}'::jsonb -- Object of anything; it goes with the alert.
   enabled boolean not null default true
   version integer not null default 1 -- Counts the changes, from 1.
@@ -94,23 +94,23 @@ create table analytics.alerts (
   id bigint not null generated always as identity
   rule_id text not null
   rule_name text not null
-  rule_version integer not null
+  rule_version integer not null -- Of the rule when the alert began; so are name, severity, labels, metric and the rest.
   service text not null
-  severity analytics.alert_severity not null
-  labels jsonb not null
+  severity analytics.alert_severity not null -- Of the rule.
+  labels jsonb not null -- Of the rule.
   metric text not null
   operator text not null
-  threshold double precision not null
-  lookback interval not null
-  status analytics.alert_status not null
+  threshold double precision not null -- Of the rule, in the unit of the metric.
+  lookback interval not null -- Of the rule: the metric covers this much time.
+  status analytics.alert_status not null -- pending, active, acknowledged (by a person, still firing), resolved.
   reason text not null -- Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless the rule says otherwise), silence_ended, acknowledged, clean, service_gone, rule_changed, rule_disabled, rule_deleted.
   value double precision -- Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.
   started_at timestamp with time zone not null -- Evaluation at which it began to breach.
   triggered_at timestamp with time zone -- When it became active; NULL while it is pending.
-  acknowledged_at timestamp with time zone
+  acknowledged_at timestamp with time zone -- When a person said that they look at it; NULL: nobody did.
   acknowledged_by text
   comment text -- What was said when it was acknowledged.
-  resolved_at timestamp with time zone
+  resolved_at timestamp with time zone -- When it ended; NULL while it is open.
   notified_at timestamp with time zone -- When its triggered message was sent; NULL while it is pending or silenced.
   evaluated_at timestamp with time zone not null -- Evaluation that value is from.
   changed_at timestamp with time zone not null -- When status or reason changed last.
@@ -133,7 +133,7 @@ create table analytics.events (
   ingested_at timestamp with time zone not null default now() -- When the transaction that stored it began.
   service text not null
   endpoint text -- Route or operation.
-  level analytics.event_level not null
+  level analytics.event_level not null -- error and critical count as failed.
   status_code smallint -- HTTP status, 100..599.
   latency_ms double precision -- Duration in milliseconds, >= 0; NULL for what has none.
   error_message text -- At most 8 KiB.
@@ -197,8 +197,8 @@ create table analytics.silences (
   rule_id text -- NULL: every rule.
   service text -- NULL: every service.
   severity analytics.alert_severity -- NULL: every severity.
-  starts_at timestamp with time zone not null default now()
-  ends_at timestamp with time zone not null
+  starts_at timestamp with time zone not null default now() -- Alerts that fire from here on are muted.
+  ends_at timestamp with time zone not null -- What still fires then is announced.
   reason text not null -- For those who wonder why nothing came.
   created_by text not null default CURRENT_USER
   created_at timestamp with time zone not null default now()
@@ -216,11 +216,11 @@ create table internal.alert_evaluation (
   constraint alert_evaluation_only_row_check CHECK (only_row)
 )
 
--- What Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.
+-- JSON that Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.
 create table internal.alert_messages (
   id bigint not null generated always as identity
   key text not null
-  message json not null
+  message text not null
   created_at timestamp with time zone not null default now()
   constraint alert_messages_pkey PRIMARY KEY (id)
 )
@@ -279,22 +279,22 @@ create view analytics.active_alerts (
   rule_id text
   rule_name text
   service text
-  severity analytics.alert_severity
-  status analytics.alert_status
+  severity analytics.alert_severity -- Of the rule.
+  status analytics.alert_status -- active, or acknowledged by a person.
   reason text
   metric text
   operator text
-  threshold double precision
-  value double precision
+  threshold double precision -- Of the rule, in the unit of the metric.
+  value double precision -- Of the metric at evaluated_at, up to 10 s old; NULL: no data.
   message text -- The alert in a sentence.
-  labels jsonb
-  triggered_at timestamp with time zone
+  labels jsonb -- Of the rule.
+  triggered_at timestamp with time zone -- When it began to fire.
   firing_for interval -- Time since it was triggered.
-  acknowledged_at timestamp with time zone
+  acknowledged_at timestamp with time zone -- When a person said that they look at it; NULL: nobody did.
   acknowledged_by text
   comment text
   silenced boolean -- A silence holds back its message.
-  evaluated_at timestamp with time zone
+  evaluated_at timestamp with time zone -- Evaluation that value is from.
 )
 
 create type analytics.archived_tier (
@@ -494,6 +494,7 @@ create view analytics.top_error_services (
   latency_max double precision -- Largest latency in ms.
 )
 
+-- Roll-up of the events in buckets of 1 min, per service and endpoint: additive state.
 create view internal.endpoint_metrics_1min_v1 (
   bucket timestamp with time zone
   service text
@@ -515,6 +516,7 @@ create view internal.endpoint_metrics_1min_v1 (
 -- continuous aggregate of analytics.events, real time
 -- policy: policy_retention every 00:10:00 {"drop_after": "3 days"}
 
+-- Roll-up of endpoint_metrics_1min_v1 in buckets of 5 min: additive state, and the percentiles and distinct counts read from it.
 create view internal.endpoint_metrics_5min_v1 (
   bucket timestamp with time zone
   service text
@@ -548,6 +550,7 @@ create type internal.metric_sample (
   known boolean
 )
 
+-- Roll-up of the events in buckets of 10 s, per service: additive state.
 create view internal.metrics_10s_v1 (
   bucket timestamp with time zone
   service text
@@ -568,6 +571,7 @@ create view internal.metrics_10s_v1 (
 -- continuous aggregate of analytics.events, real time
 -- policy: policy_retention every 00:10:00 {"drop_after": "2 days"}
 
+-- Roll-up of metrics_5min_v1 in buckets of 1 h: additive state, and the percentiles and distinct counts read from it.
 create view internal.metrics_1hour_v1 (
   bucket timestamp with time zone
   service text
@@ -591,6 +595,7 @@ create view internal.metrics_1hour_v1 (
 -- continuous aggregate of internal.metrics_5min_v1, real time
 -- policy: policy_retention every 00:10:00 {"drop_after": "30 days"}
 
+-- Roll-up of metrics_10s_v1 in buckets of 1 min: additive state, and the percentiles and distinct counts read from it.
 create view internal.metrics_1min_v1 (
   bucket timestamp with time zone
   service text
@@ -614,6 +619,7 @@ create view internal.metrics_1min_v1 (
 -- continuous aggregate of internal.metrics_10s_v1, real time
 -- policy: policy_retention every 00:10:00 {"drop_after": "3 days"}
 
+-- Roll-up of metrics_1min_v1 in buckets of 5 min: additive state, and the percentiles and distinct counts read from it.
 create view internal.metrics_5min_v1 (
   bucket timestamp with time zone
   service text
@@ -653,7 +659,7 @@ create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interv
 create function analytics.archive() returns SETOF analytics.archived_tier language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 
 -- Brings all alerts to the state that the metrics of this moment ask for and returns the number of transitions. NULL when another one evaluates at the same time, or when as_of is not after the last evaluation, which never happens twice.
-create function analytics.evaluate_alert_rules(as_of timestamp with time zone DEFAULT clock_timestamp()) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
+create function analytics.evaluate_alert_rules(as_of timestamp with time zone DEFAULT clock_timestamp()) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 
 -- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
 create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
@@ -675,6 +681,9 @@ create function internal.alert_text(rule_name text, service text, metric text, o
 
 -- Additive rows that together cover the lookback before as_of, for each lookback; as exact as internal.window_rows.
 create function internal.alert_window_rows(as_of timestamp with time zone, lookbacks interval[]) returns TABLE(lookback interval, service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+
+-- Moves every alert to the state that the values of the metrics ask for at as_of; returns the number of transitions.
+create function internal.apply_alert_samples(as_of timestamp with time zone, samples internal.metric_sample[]) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
 
 -- Trigger: refuses a ladder in which a roll-up would be refreshed over dropped data (23514), then sets the policies.
 create function internal.apply_retention() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp

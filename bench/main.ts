@@ -1,4 +1,4 @@
-// `npm run bench -- ingest [events]` or `npm run bench -- latency [trials]`: figures on the servers that DATABASE_URL and
+// `npm run bench -- ingest [events]`, `latency [trials]` or `rules [rules]`: figures on the servers that DATABASE_URL and
 // KAFKA_BROKERS name (databases and topics of its own are made there), else on local ones. A table for people, JSON in bench/results.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -6,10 +6,12 @@ import { cpus, totalmem } from "node:os";
 import { reason } from "../src/log.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
+import { benchRules } from "./rules.ts";
 
 const BENCHMARKS = {
   ingest: (count = 500_000) => benchIngest(count),
   latency: (count = 200) => benchLatency(count),
+  rules: (count = 10_000) => benchRules(count),
 };
 
 const [name, count] = process.argv.slice(2);

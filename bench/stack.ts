@@ -28,7 +28,7 @@ export async function startStack(name: string): Promise<Stack> {
   const admin = connect(database.url, "stacklens bench", 1);
   await admin.unsafe(`create database "${id}"`);
   const url = Object.assign(new URL(database.url), { pathname: `/${id}` }).href;
-  await migrate(url);
+  await migrate(url, { current: true });
   const kafka = kafkaClient({ kafka: { brokers: broker.brokers, ssl: false } }, "stacklens-bench");
   const env = { INGEST_TOPIC: `${id}_events`, ALERT_TOPIC: `${id}_alerts`, INGEST_GROUP: id };
   await ensureTopics(kafka, [

@@ -739,6 +739,7 @@ comment on table internal.alert_publisher is
 --!include functions/internal/hold_alert_messages.sql
 --!include functions/internal/next_alert_messages.sql
 --!include functions/internal/clean_up.sql
+--!include functions/internal/apply_alert_samples.sql
 --!include functions/analytics/evaluate_alert_rules.sql
 --!include functions/analytics/acknowledge_alert.sql
 --!include functions/analytics/alert_stats.sql

@@ -17,15 +17,7 @@ import { join } from "node:path";
 import { type Database, openDatabase } from "./database.ts";
 import { quote } from "./settings.ts";
 
-export interface Databases {
-  exists(name: string): boolean;
-  open(name: string): Promise<Database>;
-  /** Makes a database as a copy; throws an SQLSTATE and a text. */
-  create(name: string, template: string): Promise<void>;
-  drop(name: string): Promise<void>;
-  opened(): Promise<Database>[];
-  close(): Promise<void>;
-}
+export type Databases = Awaited<ReturnType<typeof openDatabases>>;
 
 /** The database that all others are copies of, straight from initdb. */
 export const pristine = "template1";
@@ -39,11 +31,7 @@ function syncTree(root: string): void {
   }
 }
 
-export async function openDatabases(
-  dataDirectory: string,
-  compiled: WebAssembly.Module,
-  fsync: boolean,
-): Promise<Databases> {
+export async function openDatabases(dataDirectory: string, compiled: WebAssembly.Module, fsync: boolean) {
   const root = join(dataDirectory, "databases");
   const folder = (name: string) => join(root, encodeURIComponent(name));
   const open = new Map<string, Promise<Database>>();
@@ -59,8 +47,10 @@ export async function openDatabases(
     mkdirSync(temporary);
     const first = await openDatabase(compiled, temporary, pristine, pristine, false);
     // A folder holds one database; these two would only be copied along.
-    await first.ask("update pg_database set datistemplate = false where datname = 'template0'");
-    for (const other of ["postgres", "template0"]) await first.ask(`drop database ${other}`);
+    await first.inTurn(async (gateway) => {
+      await first.ask(gateway, "update pg_database set datistemplate = false where datname = 'template0'");
+      for (const other of ["postgres", "template0"]) await first.ask(gateway, `drop database ${other}`);
+    });
     await first.close();
     if (fsync) syncTree(temporary);
     renameSync(temporary, folder(pristine));
@@ -107,23 +97,23 @@ export async function openDatabases(
           'oid', 1 << 30 | hashtext(name), 'datname', name, 'datistemplate', name = '${pristine}'))).*
         from pg_database d, unnest(${list}) name
         where d.oid = 1 and not exists (select from pg_database where datname = name)`;
-    to.then((database) => database.ask(others, { allow_system_table_mods: "on" })).catch(() => {});
+    to.then((database) => database.inTurn((gateway) => database.ask(gateway, others))).catch(() => {});
   };
 
-  const databases: Databases = {
-    exists: (name) => existsSync(folder(name)),
-    open(name) {
+  const databases = {
+    exists: (name: string) => existsSync(folder(name)),
+    open(name: string): Promise<Database> {
       let database = open.get(name);
       if (!database) {
         database = (leaving.get(name) ?? Promise.resolve()).then(() => openFolder(name));
         open.set(name, database);
         const forget = () => open.get(name) === database && open.delete(name);
         publish(database);
-        database.then(({ ended }) => ended.promise).then(forget, forget);
+        database.then(({ ended }) => ended).then(forget, forget);
       }
       return database;
     },
-    async create(name, template) {
+    async create(name: string, template: string) {
       const temporary = unfinished();
       const copy = () =>
         cpSync(folder(template), temporary, { recursive: true, mode: constants.COPYFILE_FICLONE, errorOnExist: true });
@@ -135,7 +125,7 @@ export async function openDatabases(
       renameSync(temporary, folder(name));
       for (const database of open.values()) publish(database);
     },
-    async drop(name) {
+    async drop(name: string) {
       const database = await open.get(name);
       if (database) await leave(name, database.kill());
       renameSync(folder(name), unfinished());
@@ -144,7 +134,6 @@ export async function openDatabases(
         if (entry.startsWith("%unfinished")) rmSync(join(root, entry), { recursive: true });
       }
     },
-    opened: () => [...open.values()],
     async close() {
       await Promise.all([...open.values()].map(async (database) => (await database).close()));
     },

@@ -9,10 +9,9 @@ export type Call = { before: Step[]; unit: Uint8Array } | { more: Uint8Array } |
 
 export type Report =
   | { ready: true }
-  | { output: Uint8Array }
+  | { output: Uint8Array; done: boolean }
   | { hungry: true }
   | { refused: Uint8Array }
-  | { done: true }
   | { closed: true }
   | { crashed: string };
 
@@ -37,24 +36,7 @@ export interface Listener {
   refused(error: Buffer): void;
 }
 
-export interface Engine {
-  /** Runs one unit of the protocol; a second one must wait until the first is done. */
-  run(before: Step[], unit: Uint8Array, listener: Listener): Promise<void>;
-  /** More bytes for a unit that waits for them. */
-  more(bytes: Uint8Array): void;
-  /** How many of these bytes Postgres has not read yet. */
-  unread(): number;
-  /** Lets Postgres wait with its output. */
-  holdOutput(until: Promise<unknown>): void;
-  cancel(): void;
-  timeouts(): { statement: number; idleInTransaction: number };
-  /** Shuts Postgres down in good order. */
-  close(): Promise<void>;
-  /** Ends the thread at once; committed rows are safe. */
-  kill(): Promise<void>;
-  /** Fulfilled with the reason when the thread has ended without being asked to. */
-  crashed: Promise<string>;
-}
+export type Engine = Awaited<ReturnType<typeof openEngine>>;
 
 /** Opens a data directory, making a new database of it when it is empty. */
 export async function openEngine(
@@ -63,7 +45,7 @@ export async function openEngine(
   database: string,
   fsync: boolean,
   rename?: string,
-): Promise<Engine> {
+) {
   const memory = createMemory();
   const { port1, port2 } = new MessageChannel();
   const shared = new Int32Array(new SharedArrayBuffer(12));
@@ -94,14 +76,14 @@ export async function openEngine(
   worker.on("message", (report: Report) => {
     if ("output" in report) {
       const { buffer, byteOffset, length } = report.output;
-      current?.listener.output(Buffer.from(buffer, byteOffset, length));
+      if (length > 0) current?.listener.output(Buffer.from(buffer, byteOffset, length));
+      if (!report.done) return;
+      const done = current?.done;
+      current = undefined;
+      done?.();
     } else if ("hungry" in report) current?.listener.hungry();
     else if ("refused" in report) current?.listener.refused(Buffer.from(report.refused));
-    else if ("done" in report) {
-      const { done } = current!;
-      current = undefined;
-      done();
-    } else if ("ready" in report) ready.resolve();
+    else if ("ready" in report) ready.resolve();
     else if ("closed" in report) closed.resolve();
     else crash(report.crashed);
   });
@@ -114,19 +96,23 @@ export async function openEngine(
 
   await ready.promise;
   return {
-    run: (before, unit, listener) =>
-      new Promise((done, fail) => {
+    /** Runs one unit of the protocol; a second one must wait until the first is done. */
+    run: (before: Step[], unit: Uint8Array, listener: Listener) =>
+      new Promise<void>((done, fail) => {
         current = { listener, done, fail };
         const copy = new Uint8Array(unit); // a Buffer is a small part of a large one, which would go along
         send({ before, unit: copy }, copy);
       }),
-    more(more) {
+    /** More bytes for a unit that waits for them. */
+    more(more: Uint8Array) {
       sent += more.length;
       const copy = new Uint8Array(more);
       send({ more: copy }, copy);
     },
+    /** How many of these bytes Postgres has not read yet. */
     unread: () => (sent - Atomics.load(shared, 2)) | 0,
-    holdOutput(until) {
+    /** Lets Postgres wait with its output. */
+    holdOutput(until: Promise<unknown>) {
       Atomics.store(shared, 1, 1);
       const release = () => {
         Atomics.store(shared, 1, 0);
@@ -136,17 +122,20 @@ export async function openEngine(
     },
     cancel: () => cancel(memory),
     timeouts: () => timeouts(memory),
+    /** Shuts Postgres down in good order. */
     async close() {
       ending = true;
       send({ close: true });
       await closed.promise;
     },
+    /** Ends the thread at once; committed rows are safe. */
     async kill() {
       ending = true;
       closed.resolve();
       current?.fail(new Error("Postgres was ended"));
       await worker.terminate();
     },
+    /** Fulfilled with the reason when the thread has ended without being asked to. */
     crashed: crashed.promise,
   };
 }

@@ -75,28 +75,30 @@ const end = (id: string, provisional: string, failure: string | undefined) => {
 /** Runs the job that is due for longest, in one turn; false if there is none. */
 async function runDueJob(database: Database): Promise<boolean> {
   return database.inTurn(async (gateway: Client) => {
-    const [timescaledb] = await database.query(gateway, "select 1 from pg_extension where extname = 'timescaledb'");
+    const extension =
+      "select quote_ident(nspname) from pg_extension e, pg_namespace n where extname = 'timescaledb' and n.oid = extnamespace";
+    const [timescaledb] = await database.ask(gateway, extension);
     if (!timescaledb) return false;
-    const [own] = await database.query(
+    const [own] = await database.ask(
       gateway,
       "select 1 from _timescaledb_config.bgw_job where id >= 1000 and scheduled limit 1",
     );
     database.hasJobs = own !== undefined;
-    const [job] = await database.query(gateway, due);
+    const [job] = await database.ask(gateway, due);
     if (!job) return false;
     const [id, owner, role, application, limit] = job as string[];
-    const [[provisional]] = (await database.query(gateway, begin(id!))) as [[string]];
+    const [[provisional]] = (await database.ask(gateway, begin(id!))) as [[string]];
     const runner = newClient({ oid: Number(owner), role: role! }, new Map([["application_name", application!]]));
     const timer = Number(limit) > 0 ? setTimeout(() => database.engine.cancel(), Number(limit)) : undefined;
     let failure: string | undefined;
     try {
-      await database.query(runner, `call run_job(${id})`);
+      await database.ask(runner, `call ${timescaledb[0]}.run_job(${id})`);
     } catch (reason) {
       failure = (reason as Error).message;
     } finally {
       clearTimeout(timer);
     }
-    await database.query(gateway, end(id!, provisional, failure));
+    await database.ask(gateway, end(id!, provisional, failure));
     return true;
   });
 }
@@ -114,5 +116,5 @@ export function scheduleJobs(database: Database): void {
     }
     looking = false;
   }, 1000);
-  database.ended.promise.then(() => clearInterval(timer));
+  database.ended.then(() => clearInterval(timer));
 }

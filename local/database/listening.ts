@@ -2,28 +2,21 @@
 import type { Client } from "./database.ts";
 import { quoteName } from "./settings.ts";
 
-export interface Listening {
-  has(channel: string): boolean;
-  channels(): Iterable<string>;
-  /** A command has ended with this tag. */
-  completed(tag: string): void;
-  /** Applies a finished turn; channels that others still need and that this turn may have ended are returned, quoted. */
-  endTurn(sql: string, others: Iterable<Client>): string[];
-}
-
 const commands = /\b(un)?listen\s+(\*|"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*)/giu;
 
-export function createListening(): Listening {
+export function createListening() {
   const mine = new Set<string>();
   let tags = new Set<string>();
 
   return {
-    has: (channel) => mine.has(channel),
-    channels: () => mine,
-    completed(tag) {
+    has: (channel: string) => mine.has(channel),
+    channels: (): Iterable<string> => mine,
+    /** A command has ended with this tag. */
+    completed(tag: string) {
       if (tag === "LISTEN" || tag === "UNLISTEN" || tag === "DISCARD ALL") tags.add(tag);
     },
-    endTurn(sql, others) {
+    /** Applies a finished turn; returns, quoted, the channels that others still need and that it may have ended. */
+    endTurn(sql: string, others: Iterable<Client>): string[] {
       if (tags.size === 0) return [];
       if (tags.has("DISCARD ALL")) mine.clear();
       for (const [, un, name] of sql.matchAll(commands)) {

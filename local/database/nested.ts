@@ -3,13 +3,11 @@
 // rollback of the host undoes them.
 import { commandComplete, type Message, query, readyForQuery, textAt, typeOf } from "./wire.ts";
 
-export interface Nested {
-  /** SQL to run before a unit, what to run in its place, and SQL to run after it. */
-  plan(unit: Message[]): { before?: string; instead?: Buffer; after?: (status: string) => string };
-  /** Changes an answer into what the client would see on its own; undefined hides it. */
-  disguise(answer: Message): Message | undefined;
-  /** Whether the client is in a transaction of its own. */
-  inTransaction(): boolean;
+/** SQL to run before a unit, what to run in its place, and SQL to run after it. */
+interface Plan {
+  before?: string;
+  instead?: Buffer;
+  after?: (status: string) => string;
 }
 
 const save = "savepoint nested_transaction";
@@ -20,15 +18,16 @@ const command = /^\s*(begin|start\s+transaction|commit|end|rollback|abort)\b[^;]
 /** The SQL with which graphile-migrate says that it is going to wait for another connection. */
 export const announcesNested = /\block\s+graphile_migrate\.current\b/i;
 
-export function createNested(): Nested {
+export function createNested() {
   let open = false;
   let failed = false;
   let tag: string | undefined;
   let answered = false;
 
   return {
+    /** Whether the client is in a transaction of its own. */
     inTransaction: () => open,
-    plan(unit) {
+    plan(unit: Message[]): Plan {
       const sql = typeOf(unit[0]!) === "Q" ? textAt(unit[0]!, 5) : "";
       const word = sql.match(command)?.[1]?.toLowerCase();
       tag = undefined;
@@ -41,7 +40,8 @@ export function createNested(): Nested {
       if (open === wasOpen) return { instead: query(`${save}; ${release}`) }; // as good as nothing
       return { instead: query(open ? save : tag === "COMMIT" ? release : undo) };
     },
-    disguise(answer) {
+    /** Changes an answer into what the client would see on its own; undefined hides it. */
+    disguise(answer: Message): Message | undefined {
       if (answer[0] === 67 && tag) {
         if (answered) return undefined;
         answered = true;

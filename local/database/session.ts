@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Client, Database } from "./database.ts";
+import { createInbox, inboxLimit } from "./inbox.ts";
 import { createListening } from "./listening.ts";
 import { announcesNested, createNested } from "./nested.ts";
 import { mayChangeSettings, readSettings } from "./settings.ts";
@@ -10,38 +11,26 @@ import type { Turn } from "./turns.ts";
 import { createSplitter, error, field, type Message, message, readyForQuery, sync, textAt, typeOf } from "./wire.ts";
 
 /** Answers a unit in the database's place: the messages to send instead of running it, ReadyForQuery not included. */
-export type Interceptor = (sql: string, unit: Message[], inTransaction: boolean) => Promise<Message[] | undefined>;
+export type Interceptor = (
+  sql: string,
+  unit: Message[],
+  inTransaction: boolean,
+  mayCreate: () => Promise<boolean>,
+) => Promise<Message[] | undefined>;
 
-export interface Session {
-  client: Client;
-  receive(messages: Message[]): void;
-  /** The client has gone. */
-  hangUp(): void;
-  /** A CancelRequest has come. */
-  cancel(): void;
-}
+export type Session = ReturnType<typeof createSession>;
 
 /** How long a cancelled statement may go on before its Postgres is ended, in ms. */
 const patience = 3000;
-/** How much COPY data of a client may lie unread, in bytes. */
-const inboxLimit = 1 << 20;
-
 /** SQL that may change what the gateway keeps for a client. */
 const remarkable = /\b(set|reset|discard|set_config|listen|unlisten)\b/i;
 
-export function createSession(
-  id: number,
-  socket: Socket,
-  database: Database,
-  client: Client,
-  intercept: Interceptor,
-): Session {
+export function createSession(id: number, socket: Socket, database: Database, client: Client, intercept: Interceptor) {
   const { turns, engine } = database;
   const statements = createStatements(id, () => database.prepared);
   const listening = createListening();
   const nested = createNested();
-  const inbox: Message[] = [];
-  let inboxBytes = 0;
+  const inbox = createInbox(socket);
   let wakeUp: (() => void) | undefined;
   let gone = false;
   /** I, T or E, as Postgres says it: idle, in a transaction, in a failed one. */
@@ -52,6 +41,7 @@ export function createSession(
   let holding = false;
   let running = false;
   let copying = false;
+  let fedAt = 0;
   let stopped: "user request" | "statement timeout" | undefined;
   let killer: NodeJS.Timeout | undefined;
   let settingsChanged = false;
@@ -60,29 +50,11 @@ export function createSession(
   /** Whether it has said in this turn that it waits for another client. */
   let announced = false;
 
-  const take = (count: number): Message[] => {
-    const taken = inbox.splice(0, count);
-    for (const part of taken) inboxBytes -= part.length;
-    if (inboxBytes < inboxLimit && socket.isPaused()) socket.resume();
-    return taken;
-  };
-
-  /** Takes one unit from the inbox when it is complete: a simple query, or everything up to Sync or Flush. */
-  const takeUnit = (): Message[] | undefined => {
-    while (inbox.length > 0 && "dcf".includes(typeOf(inbox[0]!))) take(1); // the rest of a failed COPY
-    const first = inbox[0] && typeOf(inbox[0]);
-    if (first === "Q" || first === "F") return take(1);
-    const end = inbox.findIndex((part) => "SH".includes(typeOf(part)));
-    return end < 0 ? undefined : take(end + 1);
-  };
-
-  /** Passes the client's COPY data on, all that has come, as long as Postgres keeps up. */
+  /** Passes the client's COPY data on, as long as Postgres keeps up. */
   const feed = () => {
     if (engine.unread() > inboxLimit) return;
-    let count = 0;
-    while (count < inbox.length && "dSH".includes(typeOf(inbox[count]!))) count++;
-    const last = inbox[count] && "cf".includes(typeOf(inbox[count]!));
-    const data = take(count + (last ? 1 : 0)).filter((part) => !"SH".includes(typeOf(part))); // ignored inside a COPY
+    const { data, last } = inbox.takeData();
+    fedAt = performance.now();
     if (data.length > 0) engine.more(data.length === 1 ? data[0]! : Buffer.concat(data));
     if (last) copying = false;
   };
@@ -108,7 +80,8 @@ export function createSession(
         if (stopped !== "statement timeout" || field(part, "C") !== "57014") return part;
         return error("ERROR", "57014", "canceling statement due to statement timeout");
       case 71: // CopyInResponse
-        copying = true;
+        if (stopped) engine.more(message("f", "cancelled"));
+        else copying = true;
         return part;
       case 78: // a warning of this build at each rollback
         return field(part, "M")?.startsWith("# ") ? undefined : part;
@@ -145,9 +118,11 @@ export function createSession(
     let statementAt = performance.now();
     running = true;
     stopped = undefined;
+    fedAt = statementAt;
     const watch = setInterval(() => {
-      const limit = engine.timeouts().statement;
-      if (limit > 0 && performance.now() - statementAt > limit) stop("statement timeout");
+      const limits = engine.timeouts();
+      if (limits.statement > 0 && performance.now() - statementAt > limits.statement) stop("statement timeout");
+      if (copying && engine.unread() === 0) endIfIdle(fedAt);
     }, 10);
     const answered = database.run(client, bytes, {
       output(answer) {
@@ -162,8 +137,7 @@ export function createSession(
         if (copying) feed();
       },
       hungry() {
-        if (gone) engine.more(message("f", "the client has gone"));
-        else if (copying) feed();
+        if (copying) feed();
       },
       refused: (reason) => write([reason, readyForQuery("I")]),
     });
@@ -181,6 +155,9 @@ export function createSession(
     if (stopped) return;
     stopped = reason;
     engine.cancel();
+    // A COPY may wait for its client, and would not look.
+    if (copying) engine.more(message("f", "cancelled"));
+    copying = false;
     killer = setTimeout(() => database.restart("a statement could not be cancelled"), patience);
   };
 
@@ -188,26 +165,38 @@ export function createSession(
   const endTurn = async () => {
     if (/\bset_config\b/i.test(texts) && mayChangeSettings(texts)) settingsChanged = true;
     if (settingsChanged) {
-      const rows = await database.query(client, readSettings(texts, client.settings.keys()));
+      const rows = await database.ask(client, readSettings(texts, client.settings.keys()));
       client.settings = new Map(rows.map(([name, value]) => [name!, value ?? ""]));
       settingsChanged = false;
       database.forgetState(); // RESET and DISCARD have gone back to what the server has, not to the client's start
     }
-    for (const channel of listening.endTurn(texts, database.clients)) await database.query(client, `listen ${channel}`);
+    for (const channel of listening.endTurn(texts, database.clients)) await database.ask(client, `listen ${channel}`);
     texts = "";
     announced = false;
+  };
+
+  /** Whether the client may make and drop databases. */
+  const mayCreate = async (): Promise<boolean> => {
+    await turns.acquire(client);
+    const [[may]] = (await database.ask(
+      client,
+      "select rolsuper or rolcreatedb from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user",
+    )) as [[string]];
+    turns.release(client);
+    return may === "t";
   };
 
   const runUnit = async (unit: Message[]) => {
     const sql = unit.map((part) => statements.textOf(part)).join(";");
     const inTransaction = turn === "lent" ? nested.inTransaction() : status !== "I";
-    const answer = await intercept(sql, unit, inTransaction);
+    const answer = await intercept(sql, unit, inTransaction, mayCreate);
     if (answer) return write([...answer, readyForQuery(status as "I")]);
     turn = await turns.acquire(client);
     holding = turn !== "withdrawn";
     if (turn === "withdrawn") {
       return write([error("ERROR", "57014", "canceling statement due to user request"), readyForQuery("I")]);
     }
+    if (gone) return;
     if (remarkable.test(sql)) texts += `${sql};`;
     if (texts.length > 1 << 20) texts = texts.slice(-65_536); // a long transaction of UPDATE … SET
     if (announcesNested.test(sql)) announced = true;
@@ -216,9 +205,9 @@ export function createSession(
     if (turn === "own") await run(bytes);
     else {
       const { before, instead, after } = nested.plan(unit);
-      if (before) await database.query(client, before);
+      if (before) await database.ask(client, before);
       await run(instead ?? bytes);
-      if (after) await database.query(client, after(status));
+      if (after) await database.ask(client, after(status));
       if (!nested.inTransaction()) status = "I";
     }
     if (status === "I" && typeOf(unit.at(-1)!) !== "H") {
@@ -228,14 +217,16 @@ export function createSession(
     } else turns.pause(client);
   };
 
-  /** Waits for the client; ends it when it has idled in its transaction for too long and others wait. */
+  /** Ends a client that has kept its turn for too long without using it, if others wait. */
+  const endIfIdle = (since: number) => {
+    const limit = engine.timeouts().idleInTransaction;
+    if (limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
+    client.end("25P03", "terminating connection due to idle-in-transaction timeout");
+  };
+
   const wait = async () => {
     const since = performance.now();
-    const limit = engine.timeouts().idleInTransaction;
-    const patrol = setInterval(() => {
-      if (!holding || limit === 0 || turns.waiting() === 0 || performance.now() - since < limit) return;
-      client.end("25P03", "terminating connection due to idle-in-transaction timeout");
-    }, 100);
+    const patrol = holding ? setInterval(endIfIdle, 100, since) : undefined;
     await new Promise<void>((resolve) => {
       wakeUp = resolve;
     });
@@ -265,12 +256,22 @@ export function createSession(
   };
   client.end = (code, text) => {
     write([error("FATAL", code, text)]);
-    socket.destroySoon();
+    socket.end();
+    setTimeout(() => socket.destroy(), 1000).unref(); // it may not read
+    hangUp();
+  };
+
+  const hangUp = () => {
+    if (gone) return;
+    gone = true;
+    if (running) stop("user request");
+    turns.withdraw(client);
+    wakeUp?.();
   };
 
   const loop = async () => {
     while (!gone) {
-      const unit = takeUnit();
+      const unit = inbox.takeUnit();
       if (unit) await runUnit(unit);
       else await wait();
     }
@@ -281,22 +282,14 @@ export function createSession(
 
   return {
     client,
-    receive(messages) {
-      for (const part of messages) {
-        inbox.push(part);
-        inboxBytes += part.length;
-      }
-      if (inboxBytes > inboxLimit) socket.pause();
+    receive(messages: Message[]) {
+      inbox.put(messages);
       if (copying) feed();
       wakeUp?.();
     },
-    hangUp() {
-      gone = true;
-      if (running) stop("user request");
-      if (copying) engine.more(message("f", "the client has gone"));
-      turns.withdraw(client);
-      wakeUp?.();
-    },
+    /** The client has gone. */
+    hangUp,
+    /** A CancelRequest has come. */
     cancel() {
       if (running) stop("user request");
       else turns.withdraw(client);

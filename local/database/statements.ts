@@ -10,18 +10,7 @@ export interface Prepared {
 
 export const nothingPrepared = (): Prepared => ({ names: new Set(), unnamedOf: undefined });
 
-export interface Statements {
-  /** Rewrites the messages of one unit for the shared session. */
-  translate(unit: Message[]): Buffer;
-  /** A ParseComplete has come; false if it answers a Parse that was sent again, of which the client knows nothing. */
-  parsed(): boolean;
-  /** Messages that remove all that this client has prepared. */
-  farewell(): Message[];
-  /** The SQL of a statement, as far as it is known. */
-  textOf(message: Message): string;
-}
-
-export function createStatements(client: number, prepared: () => Prepared): Statements {
+export function createStatements(client: number, prepared: () => Prepared) {
   const known = new Map<string, Message>();
   let pending: { name: string; parse: Message; again: boolean }[] = [];
   const prefixed = (name: string) => (name === "" ? "" : `${client}.${name}`);
@@ -33,7 +22,8 @@ export function createStatements(client: number, prepared: () => Prepared): Stat
   };
 
   return {
-    translate(unit) {
+    /** Rewrites the messages of one unit for the shared session. */
+    translate(unit: Message[]): Buffer {
       const { names } = prepared();
       const again: typeof pending = [];
       const asked: typeof pending = [];
@@ -75,7 +65,8 @@ export function createStatements(client: number, prepared: () => Prepared): Stat
       pending = [...again, ...asked];
       return Buffer.concat([...again.map(({ parse }) => rename(parse, 5)), ...out]);
     },
-    parsed() {
+    /** A ParseComplete has come; false if it answers a Parse that was sent again, of which the client knows nothing. */
+    parsed(): boolean {
       const entry = pending.shift();
       if (!entry) return true;
       known.set(entry.name, entry.parse);
@@ -83,11 +74,13 @@ export function createStatements(client: number, prepared: () => Prepared): Stat
       else prepared().names.add(prefixed(entry.name));
       return !entry.again;
     },
-    farewell: () => {
+    /** Messages that remove all that this client has prepared. */
+    farewell: (): Message[] => {
       const mine = [...known.keys()].filter((name) => name !== "" && prepared().names.delete(prefixed(name)));
       return mine.map((name) => message("C", Buffer.from("S"), prefixed(name)));
     },
-    textOf(part) {
+    /** The SQL of a message, as far as it is known. */
+    textOf(part: Message): string {
       const type = typeOf(part);
       if (type === "Q") return textAt(part, 5);
       if (type === "P") return textAt(part, part.indexOf(0, 5) + 1);

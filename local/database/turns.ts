@@ -9,21 +9,9 @@ export interface Guest {
 
 export type Turn = "own" | "lent" | "withdrawn";
 
-export interface Turns {
-  /** Fulfilled when the guest has the turn, or at once if it has it already. */
-  acquire(guest: Guest): Promise<Turn>;
-  /** The guest keeps its turn but does not use it now. */
-  pause(guest: Guest): void;
-  release(guest: Guest): void;
-  /** Takes a guest out of the queue; true if it stood there. */
-  withdraw(guest: Guest): boolean;
-  /** How many guests wait. */
-  waiting(): number;
-  /** Whether the owner keeps its turn without using it. */
-  paused(): boolean;
-}
+export type Turns = ReturnType<typeof createTurns>;
 
-export function createTurns(): Turns {
+export function createTurns() {
   let owner: Guest | undefined;
   let borrower: Guest | undefined;
   let paused = false;
@@ -46,8 +34,9 @@ export function createTurns(): Turns {
     }
   };
   return {
-    acquire: (guest) =>
-      new Promise((admit) => {
+    /** Fulfilled when the guest has the turn, or at once if it has it already. */
+    acquire: (guest: Guest) =>
+      new Promise<Turn>((admit) => {
         if (guest === borrower) return admit("lent");
         if (guest === owner && !borrower) {
           paused = false;
@@ -56,23 +45,26 @@ export function createTurns(): Turns {
         queue.push({ guest, admit });
         next();
       }),
-    pause(guest) {
+    /** The guest keeps its turn but does not use it now. */
+    pause(guest: Guest) {
       if (guest !== owner) return;
       paused = true;
       next();
     },
-    release(guest) {
+    release(guest: Guest) {
       if (guest === borrower) borrower = undefined;
       else if (guest === owner) owner = undefined;
       next();
     },
-    withdraw(guest) {
+    /** Takes a guest out of the queue. */
+    withdraw(guest: Guest) {
       const place = queue.find((entry) => entry.guest === guest);
       queue = queue.filter((entry) => entry !== place);
       place?.admit("withdrawn");
-      return place !== undefined;
     },
+    /** How many guests wait. */
     waiting: () => queue.length,
+    /** Whether the owner keeps its turn without using it. */
     paused: () => owner !== undefined && paused,
   };
 }

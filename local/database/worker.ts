@@ -67,21 +67,13 @@ function serve(postgres: PostgresModule): void {
   /** What the last ReadyForQuery said; it ends what Postgres sends. */
   let status = "I";
 
-  const flush = () => {
+  /** Reports what Postgres has said, waiting while the client is slow. */
+  const flush = (done = false) => {
     while (Atomics.load(shared, 1) === 1) Atomics.wait(shared, 1, 1);
-    if (buffered > 0 && !silent) {
-      const bytes = new Uint8Array(buffered);
-      let at = 0;
-      for (const part of output) {
-        bytes.set(part, at);
-        at += part.length;
-      }
-      parentPort!.postMessage({ output: bytes } satisfies Report, [bytes.buffer]);
-    }
-    if (!silent) {
-      output = [];
-      buffered = 0;
-    }
+    const bytes = new Uint8Array(Buffer.concat(output));
+    output = [];
+    buffered = 0;
+    if (done || bytes.length > 0) parentPort!.postMessage({ output: bytes, done } satisfies Report, [bytes.buffer]);
   };
   const read = postgres.addFunction((pointer, length) => {
     if (input.length === 0) {
@@ -103,7 +95,7 @@ function serve(postgres: PostgresModule): void {
     if (bytes[length - 6] === 90) status = String.fromCharCode(bytes[length - 1]!);
     output.push(bytes);
     buffered += length;
-    if (buffered > 65536) flush();
+    if (buffered > 65536 && !silent) flush();
     return length;
   }, "iii");
   postgres._set_read_write_cbs(read, write);
@@ -157,11 +149,8 @@ function serve(postgres: PostgresModule): void {
       else become(step);
     }
     if (failed) report({ refused: failed });
-    else {
-      execute(call.unit);
-      flush();
-    }
-    report({ done: true });
+    else execute(call.unit);
+    flush(true);
   }
   postgres._pgl_shutdown();
   report({ closed: true });

@@ -76,7 +76,14 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
                 throw error;
               }
             },
-            seek: (partition, offset) => member.seek({ topic, partition, offset: String(offset) }),
+            seek: (partition, offset) => {
+              try {
+                member.seek({ topic, partition, offset: String(offset) });
+              } catch (error) {
+                // The consumer has just crashed; its next life asks again.
+                log.debug("no seek", { partition, offset, reason: reason(error) });
+              }
+            },
           },
           payload.memberAssignment[topic] ?? [],
           assignment,
@@ -179,9 +186,11 @@ function logRates(assignment: () => Assignment | undefined): () => void {
   let before = { ...totals };
   return () => {
     const seconds = LOG_MS / 1000;
+    const rejected = totals.rejected - before.rejected;
+    if (rejected > 0) log.warn("messages were rejected: analytics.rejected_events says why", { rejected });
     log.debug("ingest", {
       events_per_s: Math.round((totals.events - before.events) / seconds),
-      rejected: totals.rejected - before.rejected,
+      rejected,
       transactions_per_s: Math.round((totals.transactions - before.transactions) / seconds),
       partitions: assignment()?.partitions.size ?? 0,
     });
@@ -190,5 +199,8 @@ function logRates(assignment: () => Assignment | undefined): () => void {
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

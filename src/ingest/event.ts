@@ -56,6 +56,10 @@ for (const [field, name] of FIELDS.entries()) BY_LENGTH[name.length] = [...(BY_L
 for (let length = 0; length < 32; length++) BY_LENGTH[length] ??= [];
 const UNKNOWN = -1;
 
+// Producers write their fields in one order. The field that followed each one in the last message is the first guess.
+const FIRST = FIELDS.length;
+const following = new Uint8Array(FIELDS.length + 1);
+
 // What the value of a field is.
 const ABSENT = 0; // or null, which is the same to every known field
 const STRING = 1;
@@ -148,6 +152,7 @@ function scan(message: Buffer): void {
   seen.bytes = 0;
   seen.escape = false;
 
+  let previous = FIRST;
   let at = skipSpace(message, 0);
   if (message[at] !== 0x7b) {
     if (skipSpace(message, skipValue(message, at, 0)) < message.length) unexpected(message, at, "before a JSON object");
@@ -159,13 +164,22 @@ function scan(message: Buffer): void {
     for (;;) {
       if (message[at] !== 0x22) unexpected(message, at, "where a field name starts");
       const name = at + 1;
-      seen.escape = false;
-      const nameEnd = skipString(message, name);
-      const field = seen.escape ? escapedFieldNumber(message, name, nameEnd) : fieldNumber(message, name, nameEnd);
+      let field = following[previous]!;
+      let nameEnd = name + FIELD_BYTES[field]!.length;
+      if (!isNamed(message, name, field)) {
+        seen.escape = false;
+        nameEnd = skipString(message, name);
+        field = seen.escape ? escapedFieldNumber(message, name, nameEnd) : fieldNumber(message, name, nameEnd);
+      }
       at = skipSpace(message, nameEnd + 1);
       if (message[at] !== 0x3a) unexpected(message, at, "where a colon belongs");
       at = skipSpace(message, at + 1);
-      at = field === UNKNOWN ? skipOther(message, name - 1, at) : skipKnown(message, field, at);
+      if (field === UNKNOWN) at = skipOther(message, name - 1, at);
+      else {
+        at = skipKnown(message, field, at);
+        following[previous] = field;
+        previous = field;
+      }
       at = skipSpace(message, at);
       if (message[at] === 0x7d) {
         at++;
@@ -181,13 +195,17 @@ function scan(message: Buffer): void {
 function fieldNumber(message: Buffer, at: number, nameEnd: number): number {
   const candidates = BY_LENGTH[nameEnd - at];
   if (candidates === undefined) return UNKNOWN;
-  search: for (let i = 0; i < candidates.length; i++) {
-    const field = candidates[i]!;
-    const name = FIELD_BYTES[field]!;
-    for (let j = 0; j < name.length; j++) if (message[at + j] !== name[j]) continue search;
-    return field;
-  }
+  for (let i = 0; i < candidates.length; i++) if (isNamed(message, at, candidates[i]!)) return candidates[i]!;
   return UNKNOWN;
+}
+
+/** Whether the field's name and the closing quote stand at `at`. */
+function isNamed(message: Buffer, at: number, field: number): boolean {
+  const name = FIELD_BYTES[field]!;
+  const length = name.length;
+  if (message[at + length] !== 0x22) return false;
+  for (let i = 0; i < length; i++) if (message[at + i] !== name[i]) return false;
+  return true;
 }
 
 function escapedFieldNumber(message: Buffer, at: number, nameEnd: number): number {

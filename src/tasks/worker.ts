@@ -51,11 +51,10 @@ export async function startWorker(config: Config): Promise<() => Promise<void>> 
   const evaluating = startLoop("evaluate_alerts", SECOND, NUDGE_GAP_MS, () => evaluateAlerts(evaluation)({}));
   const refreshing = startLoop("refresh_rollups", SECOND, SECOND, () => refreshRollups(maintenance)({}));
   await runner.addJob("publish_alert", {}); // what a worker that crashed has left
-  const listening = await evaluation.listen("stacklens_ingested", evaluating.nudge);
+  await evaluation.listen("stacklens_ingested", evaluating.nudge);
 
   return async () => {
     await Promise.all([evaluating.stop(), refreshing.stop(), runner.stop()]);
-    await listening.unlisten();
     await Promise.all([alerts.stop(), evaluation.end({ timeout: 1 }), maintenance.end({ timeout: 1 })]);
   };
 }

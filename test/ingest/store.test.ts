@@ -6,6 +6,7 @@ import { type Batch, decodeBatch, newBatch } from "../../src/ingest/batch.ts";
 import { isMoved, openStore, type Span, type Store } from "../../src/ingest/store.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
 import { type Event, KNOWN_FIELDS, validEvent } from "./arbitrary.ts";
+import { cuttable } from "./pipeline.ts";
 
 const TOPIC = "store";
 let db: TestDatabase;
@@ -157,22 +158,20 @@ describe("a transaction", () => {
   });
 
   it("that loses its connection fails, and the next one gets a new connection", async () => {
-    const { batch, span } = await batchOf([event({ user_id: "cut" })]);
-    let committing: Promise<void> | undefined;
-    await db.sql.begin(async (sql) => {
-      await sql`lock table internal.ingest_offsets in access exclusive mode`;
-      committing = store.commit(batch, span);
-      committing.catch(() => {});
-      for (let ended = 0; ended === 0; )
-        ended = (
-          await sql`
-              select pg_terminate_backend(pid) from pg_stat_activity
-              where datname = current_database() and application_name = 'stacklens ingest' and wait_event_type = 'Lock'`
-        ).length;
-    });
+    const connection = await cuttable(db.url);
+    const far = openStore(connection.url, 1);
+    const { batch, span } = await batchOf(
+      Array.from({ length: 4000 }, () => event({ user_id: "cut", note: "x".repeat(1000) })),
+    );
+    await far.rawKeep(); // connected
+    const committing = far.commit(batch, span);
+    setImmediate(connection.cut);
     await expect(committing).rejects.toThrow();
     expect(await count("cut")).toBe(0);
-    await store.commit(batch, span);
-    expect(await count("cut")).toBe(1);
+    connection.mend();
+    await far.commit(batch, span);
+    expect(await count("cut")).toBe(4000);
+    await far.end();
+    connection.close();
   });
 });

@@ -61,7 +61,7 @@ async function check(sql: Sql, database: string): Promise<void> {
     throw new Error(`the server is PostgreSQL ${server!.postgres}: StackLens needs ${POSTGRES} or newer`);
   if (server!.timescaledb === null)
     throw new Error(
-      "the server has no TimescaleDB: install the Community edition (package timescaledb-2-postgresql-*, or the image in compose.yaml)",
+      "the server has no TimescaleDB: install the Community edition (package timescaledb-2-postgresql-*, or the container image timescale/timescaledb)",
     );
 
   // Asked beforehand, because creating the extension would end the connection.

@@ -1,24 +1,14 @@
--- The state machine of alerts, for all rules and services in a few set-based statements. The timing is that of Prometheus:
--- breaching starts pending; as_of - since >= pending_period fires; one clean evaluation drops a pending alert; a firing one
--- stays while as_of - first clean < keep_firing_for. Missing data and failed metrics stop both clocks instead.
--- Only rows that change are written: a second without changes costs the reading of the metrics. Rows that somebody else holds,
--- such as an edit of a rule that is not committed yet, are left for the next evaluation instead of waited for.
+-- The entry to the evaluation: once for a moment, one at a time. Then it collects the values of all metrics, and
+-- internal.apply_alert_samples does the rest.
 create or replace function analytics.evaluate_alert_rules(as_of timestamptz default clock_timestamp())
 returns integer
 language plpgsql
 volatile
 parallel unsafe
 set search_path = pg_catalog, pg_temp
-set jit = off
 as $$
 declare
-  -- how old the value of an alert may become before it is written again
-  value_age constant interval := '10 s';
-  -- an alert without data whose service is unknown for that long is over
-  forgotten_after constant interval := '1 day';
-  newest_batch timestamptz;
   samples internal.metric_sample[];
-  changes integer;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('analytics.evaluate_alert_rules', 0)) then
     return null;
@@ -28,164 +18,9 @@ begin
     return null;
   end if;
 
-  select max(updated_at) into newest_batch from internal.ingest_offsets;
   samples := array(select sample from internal.custom_metric_samples(as_of) as sample);
   samples := samples || array(select sample from internal.builtin_metric_samples(as_of) as sample);
-
-  with breaching as materialized (
-    select * from internal.breaching_pairs(as_of, samples)
-  ),
-  measured as materialized (
-    select * from unnest(samples) where value is not null
-  ),
-  open_alerts as materialized (
-    select
-      alerts.*,
-      rules.pending_period,
-      rules.keep_firing_for,
-      coalesce(breaching.value, measured.value) as new_value,
-      breaching.rule_id is not null as is_breaching,
-      -- the clocks stood still while there was no data
-      alerts.breaching_since + coalesce(as_of - alerts.frozen_at, '0') as since,
-      alerts.clean_since + coalesce(as_of - alerts.frozen_at, '0') as first_clean,
-      case
-        when rules.id is null then 'rule_deleted'
-        when not rules.enabled then 'rule_disabled'
-        when rules.version <> alerts.rule_version then 'rule_changed'
-        when rules.last_error is not null then 'evaluation_failed'
-        when breaching.rule_id is not null and breaching.value is null then 'no_data'
-        when breaching.rule_id is not null then 'breach'
-        when measured.service is not null then 'clean'
-        when rules.on_no_data <> 'ok'
-          and rules.service = '*'
-          and not exists (select from internal.known_services(as_of) as known where known.service = alerts.service)
-          and coalesce(
-            (select services.last_seen from analytics.services where services.service = alerts.service),
-            alerts.frozen_at
-          ) <= as_of - forgotten_after then 'service_gone'
-        else 'no_data'
-      end as finding,
-      rules.on_no_data
-    from analytics.alerts
-    left join analytics.alert_rules as rules on rules.id = alerts.rule_id
-    left join breaching on breaching.rule_id = alerts.rule_id and breaching.service = alerts.service
-    left join measured
-      on measured.metric = rules.metric
-      and measured.lookback = rules.lookback
-      and measured.service = alerts.service
-      and (measured.known or rules.service <> '*')
-      and (measured.requests is null or measured.requests >= rules.min_requests)
-    where alerts.status <> 'resolved'
-  ),
-  findings as (
-    select
-      *,
-      case
-        when finding in ('rule_deleted', 'rule_disabled', 'rule_changed', 'service_gone') then 'over'
-        when finding = 'evaluation_failed' then 'frozen'
-        when is_breaching or (finding = 'no_data' and on_no_data = 'alert') then 'breaching'
-        when finding = 'no_data' and on_no_data = 'keep' then 'frozen'
-        else 'clean'
-      end as verdict
-    from open_alerts
-  ),
-  decisions as (
-    select
-      *,
-      case
-        when verdict = 'over' then 'resolved'
-        when verdict = 'breaching' and status = 'pending' and as_of - since >= pending_period then 'active'
-        when verdict = 'clean' and status = 'pending' then 'resolved'
-        when verdict = 'clean' and as_of - coalesce(first_clean, as_of) >= keep_firing_for then 'resolved'
-        else status
-      end::analytics.alert_status as new_status
-    from findings
-  ),
-  wanted as materialized (
-    select
-      id, status, new_status,
-      case when verdict in ('breaching', 'clean') then new_value else value end as new_value,
-      case when verdict = 'frozen' then breaching_since else since end as new_since,
-      case verdict when 'clean' then coalesce(first_clean, as_of) when 'frozen' then clean_since end as new_clean_since,
-      case when verdict = 'frozen' then coalesce(frozen_at, as_of) end as new_frozen_at,
-      case
-        when new_status = 'active' and notified_at is null and not internal.is_silenced(rule_id, service, severity, as_of)
-          then as_of
-        else notified_at
-      end as new_notified_at,
-      case
-        when verdict = 'clean' and new_status <> 'resolved' then 'keep_firing'
-        when finding = 'breach' and status = new_status and reason in ('acknowledged', 'silence_ended') then reason
-        else finding
-      end as new_reason,
-      decisions.reason, breaching_since, clean_since, frozen_at, notified_at, value, evaluated_at
-    from decisions
-  ),
-  changing as materialized (
-    select
-      alerts.id,
-      wanted.status as old_status,
-      new_status, new_value, new_since, new_clean_since, new_frozen_at, new_notified_at,
-      case
-        when new_notified_at is distinct from wanted.notified_at and new_status = wanted.status then 'silence_ended'
-        else new_reason
-      end as new_reason,
-      wanted.reason as old_reason
-    from analytics.alerts
-    join wanted on wanted.id = alerts.id
-    where (new_status, new_reason, new_since, new_clean_since, new_frozen_at, new_notified_at)
-        is distinct from
-          (wanted.status, wanted.reason, wanted.breaching_since, wanted.clean_since, wanted.frozen_at, wanted.notified_at)
-      or (new_value is distinct from wanted.value and wanted.evaluated_at <= as_of - value_age)
-    for update of alerts skip locked
-  ),
-  updated as (
-    update analytics.alerts
-    set
-      -- unless it was acknowledged since the snapshot of this statement
-      status = case when new_status = old_status then alerts.status else new_status end,
-      reason = case when new_reason = old_reason then alerts.reason else new_reason end,
-      value = new_value,
-      evaluated_at = as_of,
-      watermark = newest_batch,
-      changed_at = case when (new_status, new_reason) = (old_status, old_reason) then changed_at else as_of end,
-      triggered_at = case when new_status = 'active' then coalesce(triggered_at, as_of) else triggered_at end,
-      resolved_at = case when new_status = 'resolved' then as_of end,
-      notified_at = new_notified_at,
-      breaching_since = new_since,
-      clean_since = new_clean_since,
-      frozen_at = new_frozen_at
-    from changing
-    where alerts.id = changing.id
-      and alerts.status <> 'resolved'
-    returning new_status <> old_status as is_transition
-  ),
-  started as (
-    insert into analytics.alerts (
-      rule_id, rule_name, rule_version, service, severity, labels, metric, operator, threshold, lookback,
-      status, reason, value, started_at, triggered_at, notified_at, evaluated_at, changed_at, watermark, breaching_since
-    )
-    select
-      rules.id, rules.name, rules.version, breaching.service, rules.severity, rules.labels, rules.metric, rules.operator,
-      rules.threshold, rules.lookback,
-      case when fires then 'active' else 'pending' end::analytics.alert_status,
-      case when breaching.value is null then 'no_data' else 'breach' end,
-      breaching.value,
-      as_of,
-      case when fires then as_of end,
-      case when fires and not internal.is_silenced(rules.id, breaching.service, rules.severity, as_of) then as_of end,
-      as_of, as_of, newest_batch, as_of
-    from breaching
-    join analytics.alert_rules as rules on rules.id = breaching.rule_id
-    cross join lateral (select rules.pending_period <= '0' as fires) as timing
-    where not exists (
-      select from open_alerts where open_alerts.rule_id = breaching.rule_id and open_alerts.service = breaching.service
-    )
-    returning 1
-  )
-  select (select count(*) from started) + (select count(*) from updated where is_transition) into changes;
-
-  return changes;
+  return internal.apply_alert_samples(as_of, samples);
 end;
 $$;
 

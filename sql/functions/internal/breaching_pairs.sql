@@ -58,10 +58,10 @@ begin atomic
   )
   select slices.id, ranked.service, ranked.value
   from slices
-  cross join lateral generate_series(slices.after + 1, slices.upto) as breaching (place)
-  join ranked
-    on ranked.metric = slices.metric and ranked.lookback = slices.lookback and ranked.place = breaching.place
-  where slices.upto > slices.after
+  join ranked on ranked.metric = slices.metric and ranked.lookback = slices.lookback
+  where slices.after < slices.upto -- for most rules the search ends here
+    and ranked.place > slices.after
+    and ranked.place <= slices.upto
     and (ranked.requests is null or ranked.requests >= slices.min_requests)
   union all
   select rules.id, measured.service, measured.value

@@ -72,6 +72,22 @@ test("a COPY that its client gives up, by CopyFail or by vanishing, leaves nothi
   expect(await server.psql("select count(*) from rows where n = 1000001")).toBe("0");
 });
 
+test("a client that leaves a COPY open is ended by its statement_timeout, or when others have waited for it long enough", async () => {
+  const sql = server.connect();
+  await sql`set statement_timeout to '200ms'`;
+  const open = await sql`copy rows from stdin`.writable();
+  open.on("error", () => {});
+  open.write("1000002\topen\n");
+  expect(await server.psql("select count(*) from rows where n = 1000002")).toBe("0");
+
+  const other = server.connect();
+  await other`set idle_in_transaction_session_timeout to '300ms'`;
+  const left = await other`copy rows from stdin`.writable();
+  left.on("error", () => {});
+  left.write("1000003\topen\n");
+  expect(await server.psql("select count(*) from rows where n = 1000003")).toBe("0");
+});
+
 test("megabytes of results reach a client that reads slowly, whole", async () => {
   const sql = server.connect();
   let bytes = 0;

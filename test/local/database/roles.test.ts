@@ -78,3 +78,14 @@ test("settings and the connection limit of a role hold, and who may not log in d
   expect((await failure(server.client(undefined, "stranger"))).code).toBe("28000");
   expect((await failure(server.client("nowhere"))).code).toBe("3D000");
 });
+
+test("databases are made and dropped by those who may", async () => {
+  const client = await server.client(undefined, "plain");
+  expect((await failure(client.query("create database plain"))).code).toBe("42501");
+  expect((await failure(client.query("drop database postgres"))).code).toBe("42501");
+  await server.psql("alter role team createdb");
+  await client.query("set role team");
+  const name = `by_team_${process.pid}`;
+  await client.query(`create database ${name}`);
+  await client.query(`drop database ${name}`);
+});

@@ -1,6 +1,5 @@
-import type { TransactionSql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect, type Sql } from "../../../../src/db.ts";
+import { connect } from "../../../../src/db.ts";
 import { type TestDatabase, testDatabase } from "../../../setup/services.ts";
 
 let db: TestDatabase;
@@ -26,17 +25,17 @@ async function newPartition(): Promise<number> {
   return nextPartition;
 }
 
-const commit = (sql: Sql | TransactionSql, partition: number, parts: Parts = {}) => sql`
+const commit = (partition: number, parts: Parts = {}) => db.sql`
   select internal.commit_batch(
     topic => 't', partition => ${partition}, expected_offset => ${parts.expected ?? 10}, next_offset => ${parts.next ?? 20},
-    log_end_offset => 25, services => ${sql.json(parts.services ?? [])},
-    oldest_by_minute => ${sql.json(parts.oldest ?? [])}, rejects => ${sql.json(parts.rejects ?? [])}
+    log_end_offset => 25, services => ${db.sql.json(parts.services ?? [])},
+    oldest_by_minute => ${db.sql.json(parts.oldest ?? [])}, rejects => ${db.sql.json(parts.rejects ?? [])}
   )`;
 
 describe("the offset", () => {
   it("moves from the expected to the next one", async () => {
     const partition = await newPartition();
-    await commit(db.sql, partition);
+    await commit(partition);
     const [row] = await db.sql`
       select next_offset::int, log_end_offset::int from internal.ingest_offsets where partition = ${partition}`;
     expect(row).toEqual({ next_offset: 20, log_end_offset: 25 });
@@ -44,12 +43,12 @@ describe("the offset", () => {
 
   it.each([9, 11, 20])("that is expected to be %i when 10 is stored is SL001", async (expected) => {
     const partition = await newPartition();
-    await expect(commit(db.sql, partition, { expected })).rejects.toMatchObject({ code: "SL001" });
+    await expect(commit(partition, { expected })).rejects.toMatchObject({ code: "SL001" });
   });
 
   it("moves for one of two ingesters that have read the same batch", async () => {
     const partition = await newPartition();
-    const results = await Promise.allSettled([commit(db.sql, partition), commit(db.sql, partition)]);
+    const results = await Promise.allSettled([commit(partition), commit(partition)]);
     expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
   });
 });
@@ -64,7 +63,7 @@ describe("services", () => {
 
   it("appear with their first event, and stay within 10 s of their newest one", async () => {
     const batch = async (last: number) =>
-      commit(db.sql, await newPartition(), { services: [{ service: "a", first_ms: 990_000, last_ms: last * 1000 }] });
+      commit(await newPartition(), { services: [{ service: "a", first_ms: 990_000, last_ms: last * 1000 }] });
     await batch(1000);
     expect(await seen("a")).toEqual({ first: 990, last: 1000 });
     await batch(1010);
@@ -77,13 +76,10 @@ describe("services", () => {
 
   it("that are known and not much newer are not locked until the commit", async () => {
     const services = [{ service: "b", first_ms: 0, last_ms: 5_000_000 }];
-    await commit(db.sql, await newPartition(), { services });
-    const partitions = [await newPartition(), await newPartition()] as const;
-    await db.sql.begin(async (sql) => {
-      await commit(sql, partitions[0], { services });
-      // Would wait for the end of this transaction, which waits for it.
-      await commit(db.sql, partitions[1], { services });
-    });
+    await commit(await newPartition(), { services });
+    await commit(await newPartition(), { services });
+    // xmax is who locked or changed the row.
+    expect(await db.sql`select xmax::text from analytics.services where service = 'b'`).toEqual([{ xmax: "0" }]);
   });
 });
 
@@ -95,14 +91,14 @@ describe("late minutes", () => {
     const refreshed = Date.parse("2026-07-01T12:30:00Z");
     await db.sql`update internal.rollups set refreshed_until = ${new Date(refreshed)} where name = '10s'`;
     const oldest = [refreshed - 60_001, refreshed - 60_000, refreshed - 3_600_000 + 7, refreshed + 1000];
-    await commit(db.sql, await newPartition(), { oldest });
+    await commit(await newPartition(), { oldest });
     expect(await minutes()).toEqual([refreshed - 3_600_000, refreshed - 120_000]);
   });
 
   it("before the first refresh are all that are more than a minute old", async () => {
     await db.sql`update internal.rollups set refreshed_until = null where name = '10s'`;
     const now = Date.now();
-    await commit(db.sql, await newPartition(), { oldest: [now - 120_000, now - 30_000] });
+    await commit(await newPartition(), { oldest: [now - 120_000, now - 30_000] });
     expect(await minutes()).toEqual([Math.floor((now - 120_000) / 60_000) * 60_000]);
   });
 });
@@ -111,9 +107,9 @@ describe("rejects", () => {
   it("are stored with what is wrong; the same offset of a topic made anew replaces the old one", async () => {
     const partition = await newPartition();
     const reject = { offset: 12, reason: "invalid_json", detail: "byte 0", payload: "it's {" };
-    await commit(db.sql, partition, { rejects: [reject, { ...reject, offset: 13, payload: null }] });
+    await commit(partition, { rejects: [reject, { ...reject, offset: 13, payload: null }] });
     await db.sql`update internal.ingest_offsets set next_offset = 10 where partition = ${partition}`;
-    await commit(db.sql, partition, { rejects: [{ ...reject, reason: "too_late" }] });
+    await commit(partition, { rejects: [{ ...reject, reason: "too_late" }] });
     const rows = await db.sql`
       select "offset"::int, reason, detail, payload from analytics.rejected_events
       where topic = 't' and partition = ${partition} order by 1`;
@@ -129,8 +125,8 @@ describe("the nudge", () => {
     const listener = connect(db.url, "listener", 1);
     const heard: string[] = [];
     await listener.listen("stacklens_ingested", (payload) => heard.push(payload));
-    await commit(db.sql, await newPartition());
-    await commit(db.sql, await newPartition(), { services: [{ service: "n", first_ms: 0, last_ms: 0 }] });
+    await commit(await newPartition());
+    await commit(await newPartition(), { services: [{ service: "n", first_ms: 0, last_ms: 0 }] });
     await expect.poll(() => heard.length).toBe(1);
     await listener.end();
   });
