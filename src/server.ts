@@ -40,7 +40,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
-  const enter = gate(config);
+  const { admitted } = gate(config);
   let stopping = false;
   const handOver = (request: IncomingMessage, response: ServerResponse) => {
     if (!graphql.emit("request", request, response))
@@ -56,7 +56,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     if (reads && path === "/readyz")
       return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
     if (reads && path === "/metrics") return metrics(response, sql, self);
-    if (path === "/graphql") return enter(request, response, () => handOver(request, response));
+    if (path === "/graphql") return admitted(request, response, () => handOver(request, response));
     handOver(request, response);
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });

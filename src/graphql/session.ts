@@ -15,7 +15,7 @@ export function session(
   args: Grafast.ExecutionArgs,
 ): Partial<Grafast.Context> {
   const operation = getOperationAST(args.document, args.operationName)?.operation;
-  const { role, subject } = identityOf(request.node?.req);
+  const { role, subject } = identityOf(request.node?.req ?? request.ws?.request);
   return {
     pgSettings: {
       role: `stacklens_${role}`,
