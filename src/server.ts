@@ -2,19 +2,24 @@
 // database is there and migrated, and goes on by itself when the database was away.
 
 import "./graphql/environment.ts";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
+import { adhocQueries } from "./adhoc/queries.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db.ts";
+import { masking } from "./graphql/errors.ts";
+import { NoIntrospectionPlugin } from "./graphql/introspection.ts";
+import { INTROSPECTION_SETTINGS } from "./graphql/session.ts";
 import { log, reason } from "./log.ts";
 import { run } from "./process.ts";
 import { noSelfEvents, selfEvents } from "./self-events.ts";
 import { type Checks, checks } from "./server/checks.ts";
 import { cors } from "./server/cors.ts";
+import { gate } from "./server/graphql.ts";
 import { healthz, readyz } from "./server/health.ts";
 import { close, listen } from "./server/listen.ts";
 import { metrics } from "./server/metrics.ts";
@@ -25,16 +30,23 @@ import { within } from "./server/within.ts";
 
 const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
 const RETRY_MS = 500;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
 const STOP_LIMIT_MS = 900; // after the second that open requests have: 2 s in all
 
 /** Starts the server; it is there when GraphQL answers. The answer is the function that stops it. */
 export async function startServer(config: Config): Promise<() => Promise<void>> {
   const sql = connect(config.databaseUrl, "stacklens server checks", CHECK_POOL);
-  const ready = checks(config, sql);
+  let hasSchema = false;
+  const ready = checks(config, sql, () => hasSchema);
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
+  const { admitted } = gate(config);
   let stopping = false;
+  const handOver = (request: IncomingMessage, response: ServerResponse) => {
+    if (!graphql.emit("request", request, response))
+      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+  };
 
   const server = await listen(config.host, config.port, (request, response) => {
     observe(request, response, self.record);
@@ -42,31 +54,49 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     const [path, query] = (request.url ?? "/").split("?", 2);
     const reads = request.method === "GET" || request.method === "HEAD";
     if (reads && path === "/healthz") return healthz(response);
-    if (reads && path === "/readyz") return readyz(response, new URLSearchParams(query), ready.checks, stopping);
+    if (reads && path === "/readyz")
+      return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
     if (reads && path === "/metrics") return metrics(response, sql, self);
-    if (!graphql.emit("request", request, response))
-      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+    if (path === "/graphql") return admitted(request, response, () => handOver(request, response));
+    handOver(request, response);
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
+  if (!config.jwtSecret && !config.jwksUrl && !LOOPBACK.test(config.host))
+    log.warn("everybody who reaches the server is a viewer, and nobody is an operator: set JWT_SECRET or JWKS_URL", {
+      host: config.host,
+    });
+
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
+  const adhoc = adhocQueries(config.databaseUrl, config.adhocDatabaseUrl);
   const instance = postgraphile({
     extends: [preset],
-    pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false })],
-    schema: { retryOnInitFail: retry },
+    plugins: config.introspection ? [] : [NoIntrospectionPlugin],
+    pgServices: [
+      makePgService({
+        pool,
+        schemas: ["analytics"],
+        pubsub: false,
+        pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
+      }),
+    ],
+    grafserv: { graphiql: config.ide, maskError: masking(config) },
+    schema: { retryOnInitFail: retry, adhocQueries: adhoc },
   });
   await instance.getSchema();
   await instance.createServ(grafserv).addTo(graphql);
+  hasSchema = true;
 
   return async () => {
     stopping = true;
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
-    await within(STOP_LIMIT_MS, Promise.all([self.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
-      (error) => log.warn("server stops without waiting any longer", { error }),
-    );
+    await within(
+      STOP_LIMIT_MS,
+      Promise.all([self.stop(), pool.end(), adhoc.close(), ready.release(), sql.end({ timeout: 1 })]),
+    ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
 }
 

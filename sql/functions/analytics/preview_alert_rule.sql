@@ -99,7 +99,9 @@ begin
     percentiles as materialized (
       select series.service, series.as_of, series.value
       from internal.metric_series(
-        metric, lookback, array(select distinct timeline.as_of from timeline), nullif(service, '*')
+        metric, lookback,
+        array(select timeline.as_of from timeline order by timeline.as_of, timeline.service),
+        array(select timeline.service from timeline order by timeline.as_of, timeline.service)
       ) as series
       where metric in ('latency_p50', 'latency_p95', 'latency_p99') and series.requests >= min_requests
     ),

@@ -58,7 +58,8 @@ begin
     samples as materialized (
       select series.as_of as moment, series.service, series.value, series.requests
       from internal.metric_series(
-        alert_timeline.metric, alert_timeline.lookback, alert_timeline.moments, only_service, alert_timeline.threshold
+        alert_timeline.metric, alert_timeline.lookback, alert_timeline.moments,
+        array_fill(only_service, array[cardinality(alert_timeline.moments)]), alert_timeline.threshold
       ) as series
       where is_builtin
       union all

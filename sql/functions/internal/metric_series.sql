@@ -5,12 +5,13 @@
 -- sums of each histogram are enough: the requests in bins below that of the threshold, and those in it.
 -- It reads the coarsest roll-up of which no window cuts a bucket. Buckets of 10 s that are cut all the same come from the raw
 -- events; where those are gone, windows are widened to whole buckets, as in internal.window_rows.
+-- enable_nestloop off: nobody can estimate the arrays, and a nested loop over windows takes minutes.
 -- Definer: sums may be read by those who may not read events.
 create or replace function internal.metric_series(
   metric text,
   lookback interval,
   moments timestamptz[],
-  only_service text default null,
+  services text[] default null,
   compared_with double precision default null
 )
 returns table (
@@ -24,6 +25,7 @@ stable
 parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
 set jit = off
 as $$
 declare
@@ -85,7 +87,7 @@ begin
        from %3$s
        where bucket >= $5 and bucket < $6
          and bucket <> all ($4)
-         and ($8 is null or service = $8)
+         and (service = any ($8)) is not false
        union all
        select
          width_bucket(since, $3), service, total_requests, failed_requests, latency_count, latency_sum,
@@ -103,14 +105,20 @@ begin
        ) as pieces
        cross join lateral internal.event_rows(since, until)
        where date_bin(interval ''10 s'', since, timestamptz ''2000-01-01 00:00:00+00'') = any ($4)
-         and ($8 is null or service = $8)
+         and (service = any ($8)) is not false
      ),
      spans as materialized (
-       select as_of, generate_series(width_bucket(since, $3), width_bucket(until, $3) - 1) as segment
-       from unnest($7, $1, $2) as windows (as_of, since, until)
+       select as_of, only_service, generate_series(width_bucket(since, $3), width_bucket(until, $3) - 1) as segment
+       from unnest($7, $8, $1, $2) as windows (as_of, only_service, since, until)
+     ),
+     covered as (
+       select as_of, parts.*
+       from spans
+       join parts on parts.segment = spans.segment and coalesce(parts.service = only_service, true)
      ),
      sums as materialized (
        select
+         row_number() over () as place, -- to group and sort by, which is slow by text
          as_of, service,
          sum(total_requests)::bigint as total_requests,
          sum(failed_requests)::bigint as failed_requests,
@@ -124,23 +132,22 @@ begin
          bit_or(users) as users,
          sum(in_bin) as in_bin,
          sum(below_bin) as below_bin
-       from spans
-       join parts on parts.segment = spans.segment
+       from covered
        group by as_of, service
      ),
      bins as (
-       select as_of, service, bin, sum(sum(count)) over (partition by as_of, service order by bin) as up_to
-       from spans
-       join parts on parts.segment = spans.segment
-       cross join unnest(latency_histogram) with ordinality as histogram (count, bin)
+       select place, bin, sum(sum(count)) over (partition by place order by bin) as up_to
+       from sums
+       join covered using (as_of, service)
+       cross join unnest(covered.latency_histogram) with ordinality as histogram (count, bin)
        where count > 0
-       group by as_of, service, bin
+       group by place, bin
      ),
      percentile_bins as (
-       select bins.as_of, bins.service, min(bin) filter (where up_to >= $9 * latency_count) as bin
+       select sums.place, min(bin) filter (where up_to >= $9 * latency_count) as bin
        from bins
-       join sums on sums.as_of = bins.as_of and sums.service = bins.service
-       group by bins.as_of, bins.service
+       join sums on sums.place = bins.place
+       group by sums.place
      )
      select as_of, service, (%4$s)::double precision, %5$s from %6$s',
     case when quantile is not null and threshold_bin is null then 'latency_histogram' else 'null::integer[]' end,
@@ -173,7 +180,7 @@ begin
       else 'total_requests'
     end,
     case
-      when quantile is not null and threshold_bin is null then 'sums left join percentile_bins using (as_of, service)'
+      when quantile is not null and threshold_bin is null then 'sums left join percentile_bins using (place)'
       else 'sums'
     end,
     case
@@ -185,13 +192,14 @@ begin
   using
     starts, ends, bounds, cut_buckets,
     (select min(bound) from unnest(bounds) as bound), (select max(bound) from unnest(bounds) as bound),
-    moments, only_service, quantile, metric_series.lookback, threshold_bin;
+    moments, services, quantile, metric_series.lookback, threshold_bin;
 end;
 $$;
 
-comment on function internal.metric_series(text, interval, timestamptz[], text, double precision) is
-  'Value of a built-in metric over the lookback before each of the moments, for each service (or only one) with events in it; '
+comment on function internal.metric_series(text, interval, timestamptz[], text[], double precision) is
+  'Value of a built-in metric over the lookback before each of the moments, for each service with events in it. services, if given, has '
+  'as many elements: the one service that is wanted at each moment, or NULL for all. '
   'requests is NULL where min_requests does not apply. Exact where internal.window_rows is; with compared_with a percentile is exact '
   'only in how it compares with that.';
 
-revoke all on function internal.metric_series(text, interval, timestamptz[], text, double precision) from public;
+revoke all on function internal.metric_series(text, interval, timestamptz[], text[], double precision) from public;
