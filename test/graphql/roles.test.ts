@@ -34,6 +34,7 @@ const OPERATOR_COLUMNS = /\.(userId|sourceIp|attributes|payload|errorMessage|las
 
 /** Values for arguments that must be given. */
 const ARGUMENTS: Record<string, string> = {
+  previewAlertRule: `metric: "error_rate", operator: ">", threshold: 5, lookback: { minutes: 1 }`,
   adhocQuery: 'sql: "table services"',
   metrics: "resolution: ONE_MINUTE",
   alert: 'id: "1"',
@@ -207,6 +208,7 @@ const MUTATIONS: Record<string, string> = {
   updateSilence: `updateSilence(input: { id: "1", patch: { reason: "long deploy" } }) { silence { reason } }`,
   deleteSilence: `deleteSilence(input: { id: "1" }) { silence { id } }`,
   acknowledgeAlert: `acknowledgeAlert(input: { alertId: "ALERT", comment: "mine" }) { alert { acknowledgedBy } }`,
+  resolveAlert: `resolveAlert(input: { alertId: "ALERT", comment: "over" }) { alert { resolvedBy } }`,
   archive: "archive(input: {}) { tiers { tier } }",
 };
 
@@ -243,6 +245,7 @@ describe("mutations", () => {
       answers[name] = data[name];
     }
     expect(answers.acknowledgeAlert).toEqual({ alert: { acknowledgedBy: "tester" } });
+    expect(answers.resolveAlert).toEqual({ alert: { resolvedBy: "tester" } });
     expect(answers.createSilence).toEqual({ silence: { createdBy: "tester" } });
     expect(answers.updateAlertRule).toEqual({ alertRule: { version: 2 } });
   });
