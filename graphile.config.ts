@@ -18,6 +18,7 @@ import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
 import { session } from "./src/graphql/session.ts";
+import { SharedRowsPlugin, SubscriptionsPlugin } from "./src/graphql/subscriptions.ts";
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset],
@@ -32,6 +33,8 @@ const preset: GraphileConfig.Preset = {
     MissingRowsPlugin,
     BoundsPlugin,
     NotesPlugin,
+    SharedRowsPlugin,
+    SubscriptionsPlugin,
   ],
   // Relay's node ids, and what was for its first version
   disablePlugins: ["NodePlugin", "QueryQueryPlugin", "MutationPayloadQueryPlugin", "PgMutationPayloadEdgePlugin"],
@@ -47,7 +50,7 @@ const preset: GraphileConfig.Preset = {
     graphqlPath: "/graphql",
     graphiqlPath: "/", // the IDE
     graphiqlOnGraphQLGET: false,
-    websockets: false, // until there are subscriptions
+    websockets: false, // ours, with bounds: src/live
     maxRequestLength: 100_000, // bytes
     allowedRequestContentTypes: ["application/json"], // others can be sent by a form of a foreign page
     maskError,

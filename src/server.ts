@@ -10,6 +10,9 @@ import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db.ts";
+import { isEventStream } from "./live/event-stream.ts";
+import { live } from "./live/live.ts";
+import { refuse } from "./live/websocket.ts";
 import { log, reason } from "./log.ts";
 import { run } from "./process.ts";
 import { noSelfEvents, selfEvents } from "./self-events.ts";
@@ -34,6 +37,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
+  let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
   let stopping = false;
 
   const server = await listen(config.host, config.port, (request, response) => {
@@ -44,27 +48,37 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     if (reads && path === "/healthz") return healthz(response);
     if (reads && path === "/readyz") return readyz(response, new URLSearchParams(query), ready.checks, stopping);
     if (reads && path === "/metrics") return metrics(response, sql, self);
+    if (path === "/graphql" && isEventStream(request) && doors) return doors.stream(request, response);
     if (!graphql.emit("request", request, response))
       json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (request.url?.split("?", 1)[0] !== "/graphql") return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
+    if (!doors || stopping) return refuse(socket, "503 Service Unavailable", "not ready: see /readyz");
+    doors.upgrade(request, socket, head);
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
+  const subscriptions = live(config, pool);
   const instance = postgraphile({
     extends: [preset],
-    pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false })],
+    pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false, pgSubscriber: subscriptions.subscriber })],
     schema: { retryOnInitFail: retry },
   });
   await instance.getSchema();
-  await instance.createServ(grafserv).addTo(graphql);
+  const serv = instance.createServ(grafserv);
+  await serv.addTo(graphql);
+  doors = subscriptions.doors(serv);
 
   return async () => {
     stopping = true;
+    await doors?.close();
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
-    await within(STOP_LIMIT_MS, Promise.all([self.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
+    await within(STOP_LIMIT_MS, Promise.all([self.stop(), subscriptions.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
       (error) => log.warn("server stops without waiting any longer", { error }),
     );
   };

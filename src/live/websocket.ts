@@ -1,0 +1,98 @@
+// Subscriptions over WebSocket, by the protocol graphql-transport-ws of the package graphql-ws.
+
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
+import { type WebSocket, WebSocketServer } from "ws";
+import { log } from "../log.ts";
+import { mayConnect } from "../server/cors.ts";
+import { LIVE, type Operations, type Places } from "./operations.ts";
+
+const GOING_AWAY = 1001; // clients connect again
+const CLOSING_MS = 300; // for a client to answer that
+
+export type WebSockets = {
+  /** Takes over a request to upgrade to a WebSocket, or refuses it. */
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  close: () => Promise<void>;
+};
+
+export function webSockets(operations: Operations, origins: string[], places: Places): WebSockets {
+  const wss = new WebSocketServer({
+    noServer: true,
+    maxPayload: LIVE.messageBytes,
+    handleProtocols,
+    perMessageDeflate: false,
+  });
+  const graphql = makeServer({ ...operations, connectionInitWaitTimeout: LIVE.initMs });
+
+  return {
+    upgrade(request, socket, head) {
+      if (!mayConnect(origins, request))
+        return refuse(socket, "403 Forbidden", "pages of this origin are not in CORS_ORIGINS");
+      if (places.taken >= LIVE.connections)
+        return refuse(socket, "503 Service Unavailable", `there are ${LIVE.connections} live connections already`);
+      wss.handleUpgrade(request, socket, head, (client) => {
+        places.taken++;
+        client.once("close", () => places.taken--);
+        open(client, request);
+      });
+    },
+    async close() {
+      const clients = [...wss.clients];
+      const closed = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
+      for (const client of clients) client.close(GOING_AWAY, "The server stops");
+      const timer = setTimeout(() => clients.forEach((client) => void client.terminate()), CLOSING_MS);
+      await closed;
+      clearTimeout(timer);
+      wss.close();
+    },
+  };
+
+  function open(client: WebSocket, request: IncomingMessage) {
+    client.on("error", (error) => log.debug("a WebSocket broke", { error }));
+    keepAlive(client);
+    const closed = graphql.opened(
+      {
+        protocol: client.protocol,
+        // Its promise is what holds the next result back.
+        send: (data) =>
+          new Promise((resolve, reject) => {
+            if (client.bufferedAmount > LIVE.unreadBytes) client.terminate();
+            client.send(data, (error) => (error ? reject(error) : resolve()));
+          }),
+        close: (code, reason) => client.close(code, reason),
+        onMessage: (handle) =>
+          client.on("message", (data) => {
+            handle(String(data)).catch((error) => {
+              if (client.readyState !== client.OPEN) return; // it left in the middle of it
+              log.error("a message over a WebSocket failed", { error });
+              client.close(CloseCode.InternalServerError, "Something went wrong");
+            });
+          }),
+      },
+      { socket: client, request },
+    );
+    client.once("close", (code, reason) => void closed(code, String(reason)));
+  }
+}
+
+function keepAlive(client: WebSocket) {
+  let isThere = true;
+  client.on("pong", () => (isThere = true));
+  const timer = setInterval(() => {
+    if (!isThere) return client.terminate();
+    isThere = false;
+    client.ping();
+  }, LIVE.pingMs);
+  client.once("close", () => clearInterval(timer));
+}
+
+/** Answers an upgrade as HTTP does, and closes the connection. */
+export function refuse(socket: Duplex, status: string, reason: string) {
+  socket.on("error", () => {});
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
+  );
+}
