@@ -66,7 +66,7 @@ async function read(pool: Pool): Promise<HealthRows> {
     for (const setting of Object.entries(pgSettings(undefined, "subscription")))
       await client.query("select set_config($1, $2, true)", setting);
     const { rows } = await client.query<{ rows: HealthRows }>(
-      "select coalesce(json_agg(health order by service), '[]') as rows from analytics.service_health as health",
+      "select coalesce(json_agg(every_one order by service), '[]') as rows from analytics.service_health as every_one",
     );
     await client.query("commit");
     broken = false;

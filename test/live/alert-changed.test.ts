@@ -81,8 +81,7 @@ describe.each([
     await fail(db.sql, one);
     await fail(db.sql, `other ${name}`);
     await until("both", () => all.results.length === 2);
-    await until("the right ones", () => right.every(({ results }) => results.length > 0));
-    expect(right.map(({ results }) => results.length)).toEqual([1, 1, 2]);
+    await until("the right ones", () => right.map(({ results }) => results.length).join() === "1,1,2");
     expect(wrong.map(({ results }) => results.length)).toEqual([0, 0, 0]);
     await Promise.all([all, ...right, ...wrong].map((it) => it.stop()));
   });

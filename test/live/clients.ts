@@ -48,6 +48,7 @@ export function overWebSocket(url: string, { retries = 0, headers = {}, connecti
         },
         connectionParams,
         retryAttempts: retries,
+        shouldRetry: () => true, // also when nobody listens
         retryWait: () => new Promise((resolve) => setTimeout(resolve, 100)),
       });
       return collect((sink) => client.subscribe({ query, variables: variables ?? null }, sink), client.dispose);
