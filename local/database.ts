@@ -1,5 +1,15 @@
 // The embedded TimescaleDB: a PostgreSQL server on a TCP port, in this process. Also a program:
 // node local/database.ts --data-dir D --port P
+//
+// Postgres runs as WASM, one session in one thread for each database (database/worker.ts); what makes a server of it stands
+// beside that: server.ts takes connections, login.ts says who comes, session.ts passes on what a client says when turns.ts gives
+// it the turn, settings.ts and statements.ts give it back what it had, jobs.ts runs TimescaleDB's jobs, databases.ts keeps the
+// folders, wasm.ts mends the build.
+//
+// What it is not: statements run one at a time in each database, and a client waits for another one's transaction or COPY, which
+// ends by idle_in_transaction_session_timeout (1 min). Clients of a database have session advisory locks, temporary tables,
+// cursors that outlive their transaction and PREPARE's names in common. Roles belong to a database. A job runs only while its
+// database is open: stacklens always is, others are from their first client on.
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Client, Database } from "./database.ts";
+import { createInbox, inboxLimit } from "./inbox.ts";
 import { createListening } from "./listening.ts";
 import { announcesNested, createNested } from "./nested.ts";
 import { mayChangeSettings, readSettings } from "./settings.ts";
@@ -21,9 +22,6 @@ export type Session = ReturnType<typeof createSession>;
 
 /** How long a cancelled statement may go on before its Postgres is ended, in ms. */
 const patience = 3000;
-/** How much COPY data of a client may lie unread, in bytes. */
-const inboxLimit = 1 << 20;
-
 /** SQL that may change what the gateway keeps for a client. */
 const remarkable = /\b(set|reset|discard|set_config|listen|unlisten)\b/i;
 
@@ -32,8 +30,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   const statements = createStatements(id, () => database.prepared);
   const listening = createListening();
   const nested = createNested();
-  const inbox: Message[] = [];
-  let inboxBytes = 0;
+  const inbox = createInbox(socket);
   let wakeUp: (() => void) | undefined;
   let gone = false;
   /** I, T or E, as Postgres says it: idle, in a transaction, in a failed one. */
@@ -53,29 +50,10 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   /** Whether it has said in this turn that it waits for another client. */
   let announced = false;
 
-  const take = (count: number): Message[] => {
-    const taken = inbox.splice(0, count);
-    for (const part of taken) inboxBytes -= part.length;
-    if (inboxBytes < inboxLimit && socket.isPaused()) socket.resume();
-    return taken;
-  };
-
-  /** Takes one unit from the inbox when it is complete: a simple query, or everything up to Sync or Flush. */
-  const takeUnit = (): Message[] | undefined => {
-    while (inbox.length > 0 && "dcf".includes(typeOf(inbox[0]!))) take(1); // the rest of a failed COPY
-    const first = inbox[0] && typeOf(inbox[0]);
-    if (first === "Q" || first === "F") return take(1);
-    const end = inbox.findIndex((part) => "SH".includes(typeOf(part)));
-    return end < 0 ? undefined : take(end + 1);
-  };
-
-  /** Passes the client's COPY data on, all that has come, as long as Postgres keeps up. */
+  /** Passes the client's COPY data on, as long as Postgres keeps up. */
   const feed = () => {
     if (engine.unread() > inboxLimit) return;
-    let count = 0;
-    while (count < inbox.length && "dSH".includes(typeOf(inbox[count]!))) count++;
-    const last = inbox[count] && "cf".includes(typeOf(inbox[count]!));
-    const data = take(count + (last ? 1 : 0)).filter((part) => !"SH".includes(typeOf(part))); // ignored inside a COPY
+    const { data, last } = inbox.takeData();
     fedAt = performance.now();
     if (data.length > 0) engine.more(data.length === 1 ? data[0]! : Buffer.concat(data));
     if (last) copying = false;
@@ -293,7 +271,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
 
   const loop = async () => {
     while (!gone) {
-      const unit = takeUnit();
+      const unit = inbox.takeUnit();
       if (unit) await runUnit(unit);
       else await wait();
     }
@@ -305,11 +283,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   return {
     client,
     receive(messages: Message[]) {
-      for (const part of messages) {
-        inbox.push(part);
-        inboxBytes += part.length;
-      }
-      if (inboxBytes > inboxLimit) socket.pause();
+      inbox.put(messages);
       if (copying) feed();
       wakeUp?.();
     },

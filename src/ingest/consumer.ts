@@ -12,7 +12,7 @@ import { pause } from "./wait.ts";
 const PARTITIONS_OF_A_NEW_TOPIC = 6;
 const PARTITIONS_AT_A_TIME = 8;
 const TRANSACTIONS_AT_A_TIME = 4;
-// Of a partition and in all, compressed. A fetch and the one before it are in memory: some 10 times that, decompressed.
+// Of a partition and in all, as Kafka has them, compressed. Two fetches are in memory: 320 MB at most with uncompressed events.
 const FETCH_BYTES = { maxBytesPerPartition: 1 << 20, maxBytes: 6 << 20 };
 // A dead ingester's partitions go to the others after the session timeout.
 const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeout: 30_000 };

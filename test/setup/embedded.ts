@@ -3,9 +3,10 @@
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-/** Starts it; what goes wrong stands on standard error. */
+/** Starts it; what goes wrong stands on standard error. The folder is gone when it has ended. */
 export async function startDatabaseProcess(
   port: number,
   dataDir: string,
@@ -31,6 +32,10 @@ if (import.meta.main) {
   const { startDatabase } = await import("../../local/database.ts");
   const [port, dataDir] = process.argv.slice(2);
   const database = await startDatabase({ port: Number(port), dataDir: dataDir!, tuning: "test" });
-  process.once("disconnect", () => database.stop().then(() => process.exit(0)));
+  process.once("disconnect", async () => {
+    await database.stop();
+    await rm(dataDir!, { recursive: true, force: true });
+    process.exit(0);
+  });
   process.send!(`postgres://postgres@127.0.0.1:${port}/postgres`);
 }

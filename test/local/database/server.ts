@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -97,6 +97,9 @@ export async function sharedServer() {
 }
 
 export type Server = Awaited<ReturnType<typeof sharedServer>>;
+
+/** A time limit in ms, longer on a machine that has more to do than it can. */
+export const limit = (ms: number) => ms * Math.max(1, loadavg()[0]! / availableParallelism());
 
 /** The error of a promise that must fail. */
 export const failure = (promise: PromiseLike<unknown>): Promise<Error & { code?: string }> =>

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { failure, type Server, sharedServer } from "./server.ts";
+import { failure, limit, type Server, sharedServer } from "./server.ts";
 
 let server: Server;
 beforeAll(async () => {
@@ -122,7 +122,7 @@ test("a client that idles in a transaction while others wait is ended with 25P03
   expect((await ended).code).toBe("25P03");
 });
 
-test("a statement ends within 50 ms of its cancellation or its statement_timeout, even one that sleeps", async () => {
+test("a statement ends at once with its cancellation or its statement_timeout, even one that sleeps", async () => {
   const sql = server.connect();
   for (const statement of [
     "select pg_sleep(20)",
@@ -136,13 +136,13 @@ test("a statement ends within 50 ms of its cancellation or its statement_timeout
     running.cancel();
     const reason = await failed;
     expect(reason.message).toBe("canceling statement due to user request");
-    expect(performance.now() - before).toBeLessThan(process.env.CI ? 500 : 250);
+    expect(performance.now() - before).toBeLessThan(limit(150));
   }
   await sql`set statement_timeout to '200ms'`;
   const before = performance.now();
   const reason = await failure(sql`select pg_sleep(20)`);
   expect([reason.code, reason.message]).toEqual(["57014", "canceling statement due to statement timeout"]);
-  expect(performance.now() - before).toBeLessThan(700);
+  expect(performance.now() - before).toBeLessThan(limit(500));
   expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
 });
 
@@ -153,7 +153,7 @@ test("the statement of a client that vanishes is ended, too", async () => {
   (vanishing as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
   const before = performance.now();
   await server.psql("select 1");
-  expect(performance.now() - before).toBeLessThan(2000);
+  expect(performance.now() - before).toBeLessThan(limit(1000));
 });
 
 test("endless recursion is an error of one statement", async () => {

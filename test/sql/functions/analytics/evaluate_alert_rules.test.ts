@@ -476,12 +476,9 @@ describe("a metric of a user", () => {
     await evaluate(sql, second(5));
     expect(await openAlerts()).toEqual([]);
     expect(await failure()).toEqual([{ last_error: null, failing_since: null, version: 1 }]);
-    expect(await messages(sql)).toEqual([
-      "triggered fails:web",
-      "triggered works:web",
-      "resolved works:web",
-      "resolved fails:web",
-    ]);
+    const [first, second_, ...rest] = await messages(sql);
+    expect([first, second_].sort()).toEqual(["triggered fails:web", "triggered works:web"]);
+    expect(rest).toEqual(["resolved works:web", "resolved fails:web"]);
   });
 
   test("may not name a service twice, nor none", async () => {
