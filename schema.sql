@@ -49,6 +49,8 @@ CREATE INDEX alert_history_alert_id_idx ON analytics.alert_history USING btree (
 CREATE INDEX alert_history_as_of_idx ON analytics.alert_history USING btree (as_of)
 CREATE INDEX alert_history_rule_id_service_as_of_idx ON analytics.alert_history USING btree (rule_id, service, as_of DESC)
 CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.send_alert_messages()
+-- stacklens_viewer: select
+-- stacklens_worker: delete, insert, select, update
 
 -- What is watched. A change takes effect at the next evaluation, within a second, and resets the open alerts of the rule.
 create table analytics.alert_rules (
@@ -88,6 +90,8 @@ CREATE INDEX alert_rules_metric_lookback_idx ON analytics.alert_rules USING btre
 CREATE TRIGGER check_alert_rule BEFORE INSERT OR UPDATE ON analytics.alert_rules FOR EACH ROW EXECUTE FUNCTION internal.check_alert_rule()
 CREATE TRIGGER reset_alerts_of_changed_rules AFTER UPDATE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
 CREATE TRIGGER reset_alerts_of_deleted_rules AFTER DELETE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
+-- stacklens_operator: delete, select
+-- stacklens_worker: select, update
 
 -- One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one that never fires is dropped; alert_history keeps it.
 create table analytics.alerts (
@@ -126,6 +130,8 @@ CREATE INDEX alerts_triggered_at_idx ON analytics.alerts USING btree (triggered_
 CREATE UNIQUE INDEX alerts_open_key ON analytics.alerts USING btree (rule_id, service) WHERE (status <> 'resolved'::analytics.alert_status)
 CREATE TRIGGER record_changed_alerts AFTER UPDATE ON analytics.alerts REFERENCING OLD TABLE AS old_alerts NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
 CREATE TRIGGER record_new_alerts AFTER INSERT ON analytics.alerts REFERENCING NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
+-- stacklens_viewer: select
+-- stacklens_worker: delete, insert, select, update
 
 -- Request and log events as the services sent them, one row each.
 create table analytics.events (
@@ -153,6 +159,9 @@ CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
 -- columnstore: segment by service, order by "time" DESC
 -- policy: policy_compression every 00:10:00 {"compress_after": "02:00:00"}
 -- policy: policy_retention every 00:10:00 {"drop_after": "1 day"}
+-- stacklens_ingest: insert
+-- stacklens_operator: select
+-- stacklens_worker: select
 
 -- Messages that are not events by the contract, with what is wrong about them.
 create table analytics.rejected_events (
@@ -168,6 +177,9 @@ create table analytics.rejected_events (
   constraint rejected_events_pkey PRIMARY KEY (id)
 )
 CREATE INDEX rejected_events_received_at_idx ON analytics.rejected_events USING btree (received_at)
+-- stacklens_ingest: insert, select, update
+-- stacklens_operator: select
+-- stacklens_worker: delete, select
 
 -- How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.
 create table analytics.retention (
@@ -182,6 +194,9 @@ create table analytics.retention (
 )
 CREATE TRIGGER apply_retention AFTER INSERT OR DELETE OR UPDATE ON analytics.retention FOR EACH STATEMENT EXECUTE FUNCTION internal.apply_retention()
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON analytics.retention FOR EACH ROW EXECUTE FUNCTION internal.touch_updated_at()
+-- stacklens_ingest: select
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Every service that has sent an event within the longest retention.
 create table analytics.services (
@@ -190,6 +205,9 @@ create table analytics.services (
   last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
   constraint services_pkey PRIMARY KEY (service)
 )
+-- stacklens_ingest: insert, select, update
+-- stacklens_viewer: select
+-- stacklens_worker: delete, select
 
 -- Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one whose triggered message was sent sends its resolved one even when silenced.
 create table analytics.silences (
@@ -200,13 +218,16 @@ create table analytics.silences (
   starts_at timestamp with time zone not null default now() -- Alerts that fire from here on are muted.
   ends_at timestamp with time zone not null -- What still fires then is announced.
   reason text not null -- For those who wonder why nothing came.
-  created_by text not null default CURRENT_USER
+  created_by text not null default COALESCE(NULLIF(current_setting('jwt.claims.sub'::text, true), ''::text), (CURRENT_USER)::text)
   created_at timestamp with time zone not null default now()
   constraint silences_pkey PRIMARY KEY (id)
   constraint reason_is_not_empty CHECK ((reason <> ''::text))
   constraint silence_ends_after_it_starts CHECK ((ends_at > starts_at))
 )
 CREATE INDEX silences_ends_at_idx ON analytics.silences USING btree (ends_at)
+-- stacklens_operator: delete
+-- stacklens_viewer: select
+-- stacklens_worker: delete, select
 
 -- as_of of the last evaluation of the alert rules, one row.
 create table internal.alert_evaluation (
@@ -215,6 +236,7 @@ create table internal.alert_evaluation (
   constraint alert_evaluation_pkey PRIMARY KEY (only_row)
   constraint alert_evaluation_only_row_check CHECK (only_row)
 )
+-- stacklens_worker: delete, insert, select, update
 
 -- JSON that Kafka has not got yet. Task publish_alert sends in the order of id, then deletes.
 create table internal.alert_messages (
@@ -224,6 +246,7 @@ create table internal.alert_messages (
   created_at timestamp with time zone not null default now()
   constraint alert_messages_pkey PRIMARY KEY (id)
 )
+-- stacklens_worker: delete, insert, select, update
 
 -- Metrics of users that took too long, and until when they are left alone.
 create table internal.alert_metric_rests (
@@ -232,6 +255,7 @@ create table internal.alert_metric_rests (
   until timestamp with time zone not null
   constraint alert_metric_rests_pkey PRIMARY KEY (metric, lookback)
 )
+-- stacklens_worker: delete, insert, select, update
 
 -- Who sends alert messages, one at a time so that their order holds. A lease, since a worker that crashes cannot let go.
 create table internal.alert_publisher (
@@ -241,6 +265,7 @@ create table internal.alert_publisher (
   constraint alert_publisher_pkey PRIMARY KEY (only_row)
   constraint alert_publisher_only_row_check CHECK (only_row)
 )
+-- stacklens_worker: delete, insert, select, update
 
 -- The next Kafka offset to store of each partition. It moves in the transaction that stores the events, so that each is stored once.
 create table internal.ingest_offsets (
@@ -252,6 +277,8 @@ create table internal.ingest_offsets (
   checked_at timestamp with time zone not null default now() -- When an ingester last looked at the log of the partition: every 5 s while one runs.
   constraint ingest_offsets_pkey PRIMARY KEY (topic, partition)
 )
+-- stacklens_ingest: insert, select, update
+-- stacklens_worker: select
 
 -- Minutes that got events older than the roll-ups look back by themselves, waiting for their refresh. Rows are only inserted and deleted, never updated, so that ingesters do not wait for each other.
 create table internal.late_minutes (
@@ -259,6 +286,8 @@ create table internal.late_minutes (
   minute timestamp with time zone not null
   constraint late_minutes_pkey PRIMARY KEY (id)
 )
+-- stacklens_ingest: insert
+-- stacklens_worker: delete, select
 
 -- The continuous aggregates in the order of their refresh, and how far each is materialized.
 create table internal.rollups (
@@ -272,6 +301,8 @@ create table internal.rollups (
   constraint rollups_place_key UNIQUE (place)
   constraint rollups_pkey PRIMARY KEY (name)
 )
+-- stacklens_ingest: select
+-- stacklens_worker: select, update
 
 -- Alerts that fire, acknowledged or not, most severe and oldest first.
 create view analytics.active_alerts (
@@ -296,6 +327,8 @@ create view analytics.active_alerts (
   silenced boolean -- A silence holds back its message.
   evaluated_at timestamp with time zone -- Evaluation that value is from.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 create type analytics.archived_tier (
   tier text -- As in retention.
@@ -324,6 +357,8 @@ create view analytics.endpoint_metrics_5min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Events with a business risk score above 0.7.
 create view analytics.high_risk_events (
@@ -341,6 +376,8 @@ create view analytics.high_risk_events (
   request_id text -- Identifier of the request.
   trace_id text -- Identifier of the trace.
 )
+-- stacklens_operator: select
+-- stacklens_worker: select
 
 -- Metrics of each service in buckets of 1 hour, up to the last committed event.
 create view analytics.metrics_1hour (
@@ -361,6 +398,8 @@ create view analytics.metrics_1hour (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Metrics of each service in buckets of 1 minute, up to the last committed event.
 create view analytics.metrics_1min (
@@ -381,6 +420,8 @@ create view analytics.metrics_1min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Metrics of each service in buckets of 5 minutes, up to the last committed event.
 create view analytics.metrics_5min (
@@ -401,6 +442,8 @@ create view analytics.metrics_5min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Metrics of the last 24 hours in buckets of 5 minutes, with the change against the bucket before of the same service.
 create view analytics.performance_trend (
@@ -416,6 +459,8 @@ create view analytics.performance_trend (
   error_rate_change double precision -- Percentage points more or less than in the bucket before.
   latency_p95_change double precision -- Milliseconds more or less than in the bucket before.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Health of every service seen in the last day, over the last minute.
 create view analytics.service_health (
@@ -432,6 +477,8 @@ create view analytics.service_health (
   high_risk_count bigint -- Events with a business risk score above 0.7 in the last minute.
   last_seen timestamp with time zone -- Time of the newest event, within 10 s.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 create type analytics.service_level (
   service text -- Name of the service.
@@ -458,6 +505,8 @@ create view analytics.slowest_services (
   latency_mean double precision -- Mean latency in ms.
   latency_max double precision -- Largest latency in ms.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 create type analytics.statistics (
   events_stored bigint -- Events within the retention of the raw ones.
@@ -493,6 +542,8 @@ create view analytics.top_error_services (
   latency_mean double precision -- Mean latency in ms.
   latency_max double precision -- Largest latency in ms.
 )
+-- stacklens_viewer: select
+-- stacklens_worker: select
 
 -- Roll-up of the events in buckets of 1 min, per service and endpoint: additive state.
 create view internal.endpoint_metrics_1min_v1 (
@@ -648,149 +699,230 @@ create view internal.retention_relations (
   tier text
   relation regclass
 )
+-- stacklens_worker: select
 
 -- Says that somebody looks at an active alert; it stays open until it is clean. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
 create function analytics.acknowledge_alert(alert_id bigint, comment text DEFAULT NULL::text) returns analytics.alerts language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_operator: execute
 
 -- Alerts by severity and present status: those that are open, and those that were resolved within the period. triggered counts those that began to fire within it; the mean times are from then to the acknowledgement and to the end.
 create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interval) returns TABLE(severity analytics.alert_severity, total bigint, pending bigint, active bigint, acknowledged bigint, resolved bigint, triggered bigint, mean_time_to_acknowledge interval, mean_time_to_resolve interval) language sql stable parallel unsafe
+-- stacklens_viewer: execute
 
 -- Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies of the database and the worker do the same by themselves every 10 minutes.
-create function analytics.archive() returns SETOF analytics.archived_tier language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+create function analytics.archive() returns SETOF analytics.archived_tier language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_operator: execute
 
 -- Brings all alerts to the state that the metrics of this moment ask for and returns the number of transitions. NULL when another one evaluates at the same time, or when as_of is not after the last evaluation, which never happens twice.
 create function analytics.evaluate_alert_rules(as_of timestamp with time zone DEFAULT clock_timestamp()) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
 create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
 
 -- One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.
 create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, throughput double precision, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+-- stacklens_viewer: execute
 
 -- Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.
 create function analytics.sla(service text DEFAULT NULL::text, period interval DEFAULT '24:00:00'::interval, objective double precision DEFAULT 99.9) returns SETOF analytics.service_level language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
 
 -- The state of StackLens itself: what it stores, how far behind it is, what fires.
-create function analytics.stats() returns analytics.statistics language sql stable parallel unsafe
+create function analytics.stats() returns analytics.statistics language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
 
 -- The metrics that alert rules can name: built-in ones, and functions in schema alert_metrics; usable says that the function has the form <name>(lookback interval) returns table (service text, value double precision). A built-in name cannot be taken over.
 create function internal.alert_metrics() returns TABLE(name text, builtin boolean, usable boolean) language sql stable parallel unsafe
+-- stacklens_operator: execute
+-- stacklens_worker: execute
 
 -- Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.
 create function internal.alert_text(rule_name text, service text, metric text, operator text, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Additive rows that together cover the lookback before as_of, for each lookback; as exact as internal.window_rows.
 create function internal.alert_window_rows(as_of timestamp with time zone, lookbacks interval[]) returns TABLE(lookback interval, service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Moves every alert to the state that the values of the metrics ask for at as_of; returns the number of transitions.
 create function internal.apply_alert_samples(as_of timestamp with time zone, samples internal.metric_sample[]) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
+-- stacklens_worker: execute
 
 -- Trigger: refuses a ladder in which a roll-up would be refreshed over dropped data (23514), then sets the policies.
 create function internal.apply_retention() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Whether a value is on the alerting side of a threshold; NULL for no value.
 create function internal.breaches(value double precision, operator text, threshold double precision) returns boolean language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Rule, service and value of all that breaches at as_of; the value is NULL where missing data is a breach. Rules that are disabled, or whose metric fails, are left out.
 create function internal.breaching_pairs(as_of timestamp with time zone, samples internal.metric_sample[]) returns TABLE(rule_id text, service text, value double precision) language sql stable parallel unsafe
+-- stacklens_worker: execute
 
 -- Value of every built-in metric that enabled rules use, over each of their lookbacks before as_of, for all known services and those that rules name. A silent service has counts of 0 and NULL for everything else.
 create function internal.builtin_metric_samples(as_of timestamp with time zone) returns SETOF internal.metric_sample language sql stable parallel unsafe
+-- stacklens_worker: execute
 
 -- Trigger: refuses a metric that does not exist and a lookback above the raw retention (23514); counts versions.
 create function internal.check_alert_rule() returns trigger language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- The offset from which each partition goes on. The arrays go together; a stored offset is NULL for a partition never seen.
 create function internal.claim_partitions(topic text, partitions integer[], stored_offsets bigint[], log_start_offsets bigint[], log_end_offsets bigint[]) returns TABLE(partition integer, next_offset bigint) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_ingest: execute
+-- stacklens_worker: execute
 
 -- Deletes resolved alerts, their history, past silences, rejected events and services that are older than analytics.retention keeps them; returns the number of rows.
 create function internal.clean_up() returns bigint language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Completes the transaction that has copied a batch into analytics.events; SL001 when the partition is not at expected_offset. services: [{service, first_ms, last_ms}]; oldest_by_minute: time of the oldest event of each older minute of the batch; rejects: [{offset, reason, detail, payload}]; times in epoch milliseconds. Notifies stacklens_ingested when there are events.
 create function internal.commit_batch(topic text, partition integer, expected_offset bigint, next_offset bigint, log_end_offset bigint, services jsonb, oldest_by_minute jsonb, rejects jsonb) returns void language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_ingest: execute
+-- stacklens_worker: execute
 
 -- Values of the metrics of schema alert_metrics that enabled rules use. A metric that fails is left out, and its rules get last_error and failing_since.
 create function internal.custom_metric_samples(as_of timestamp with time zone) returns SETOF internal.metric_sample language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Failed requests as percent (0..100) of all; NULL, not 0, when there are none.
 create function internal.error_rate(failed bigint, total bigint) returns double precision language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- The raw events of [since, until) as one additive row a service.
 create function internal.event_rows(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language sql stable parallel safe
+-- stacklens_worker: execute
 
 -- Complementary exponential integral Ein(x) for x >= 0, absolute error below 1e-6. Formulas 5.1.53 and 5.1.56 of Abramowitz and Stegun, Handbook of Mathematical Functions.
 create function internal.exponential_integral(x double precision) returns double precision language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Health from error rate (percent) and p99 latency (ms); NULL without requests, since missing data is not health.
 create function internal.health(total_requests bigint, error_rate double precision, latency_p99 double precision) returns analytics.health language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Sum of two histograms of the same shape, bin by bin; NULL counts as empty. Error 22003 when a bin exceeds 2147483647.
 create function internal.histogram_add(a integer[], b integer[]) returns integer[] language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Latency (ms) that stands for a bin of a latency histogram: its geometric middle, kept within [smallest, largest]. Bin 1 is below 0.1 ms and stands for the smallest, bin 402 is 10 min and above and stands for the largest.
 create function internal.histogram_bin_middle(bin bigint, smallest double precision, largest double precision) returns double precision language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Percentiles (ms) of a latency histogram by nearest rank (percentile_disc), one for each fraction (0..1), within 2 % between 0.1 ms and 10 min, never outside [smallest, largest]. An empty or NULL histogram has NULL percentiles. Same idea and error bound as DDSketch (Masson, Rim, Lee: DDSketch, VLDB 2019).
 create function internal.histogram_percentiles(histogram integer[], smallest double precision, largest double precision, fractions double precision[]) returns double precision[] language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Sum of histograms of the same shape, bin by bin; NULLs are left out, NULL for no histogram.
 create aggregate internal.histogram_sum(integer[]) returns integer[] language internal immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Renews the lease on sending alert messages, to be called every few seconds; a lease of 0 gives it back.
 create function internal.hold_alert_messages(holder uuid, lease interval DEFAULT '00:00:10'::interval) returns void language sql volatile parallel unsafe
+-- stacklens_worker: execute
 
 -- How the ingesters of a topic are doing. Not ok, with the reason as detail: none has reported for 30 s, a partition with waiting messages has not moved for 60 s, or more than a million messages wait. lag: messages that wait.
-create function internal.ingest_status(topic text) returns TABLE(ok boolean, detail text, lag bigint, checked_at timestamp with time zone) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp
+create function internal.ingest_status(topic text) returns TABLE(ok boolean, detail text, lag bigint, checked_at timestamp with time zone) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_server: execute
+-- stacklens_worker: execute
 
 -- Whether a silence mutes the messages of an alert: each column that a silence fills in must match, an empty one always does.
 create function internal.is_silenced(rule_id text, service text, severity analytics.alert_severity, as_of timestamp with time zone) returns boolean language sql stable parallel unsafe
+-- stacklens_worker: execute
 
 -- Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.
 create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text) language sql stable parallel unsafe
+-- stacklens_worker: execute
 
 -- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
 create function internal.latency_histogram_axis(latency_ms double precision) returns double precision language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds the lease. The holder renews it with internal.hold_alert_messages until they are sent.
 create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT '{}'::bigint[], max_messages integer DEFAULT 500) returns TABLE(id bigint, key text, message text) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.
-create function internal.prometheus() returns TABLE(name text, help text, labels jsonb, value double precision) language sql stable parallel unsafe set search_path=pg_catalog, pg_temp
+create function internal.prometheus() returns TABLE(name text, help text, labels jsonb, value double precision) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_server: execute
+-- stacklens_worker: execute
 
 -- Trigger: writes a row of alert_history for each alert whose status or reason changed, and drops pending ones that are over.
 create function internal.record_alert_history() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Materializes what changed in every roll-up since the last call; run by the worker each second and by a job of the database each minute, must not be called within a transaction. The arguments are those that TimescaleDB gives to a job; they are not used.
 create procedure internal.refresh_rollups(IN job_id integer DEFAULT NULL::integer, IN config jsonb DEFAULT NULL::jsonb) language plpgsql volatile parallel unsafe
+-- stacklens_worker: execute
 
 -- Stores the end of the log of each partition, and when it was looked at; returns their next offsets. The arrays go together.
 create function internal.report_log_ends(topic text, partitions integer[], log_end_offsets bigint[]) returns TABLE(partition integer, next_offset bigint) language sql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_ingest: execute
+-- stacklens_worker: execute
 
 -- Trigger: resolves the open alerts of rules that were changed, disabled or deleted, with that as the reason.
 create function internal.reset_alerts() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Trigger: writes the message to Kafka for alerts that were triggered, acknowledged or resolved, if they are not silenced. event_id is made of rule, service, start of the episode and place in it, the same however often a message is delivered.
 create function internal.send_alert_messages() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp set TimeZone=UTC
+-- stacklens_worker: execute
 
 -- Bit (0..24575) that a hashed value sets in a distinct-count sketch: cells of geometrically falling probability.
 create function internal.sketch_cell(hash bigint) returns integer language sql immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Estimated number of distinct values in a sketch (standard error 1.5 %, to some 10 million); 0 for an empty one. Linear counting (Whang et al., 1990) over cells of geometrically falling probability, as in multiresolution bitmaps (Estan, Varghese, Fisk, 2003).
 create function internal.sketch_estimate(sketch bit) returns bigint language plpgsql immutable parallel safe strict set search_path=pg_catalog, pg_temp
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Distinct-count sketch of the cells given as first argument (internal.sketch_cell); the second argument is always 1. NULL cells are left out. Sketches merge with bit_or and are read by internal.sketch_estimate.
 create aggregate internal.sketch(integer, integer) returns bit language internal immutable parallel safe
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Start of the oldest chunk of a hypertable or continuous aggregate; -infinity when it has none.
 create function internal.stored_since(relation regclass) returns timestamp with time zone language sql stable parallel safe
+-- stacklens_worker: execute
 
 -- Trigger: sets updated_at to the time of the change.
 create function internal.touch_updated_at() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.
-create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
 
 -- Additive rows, several a service, that together cover [since, until): to the microsecond while the raw events of both edges are kept, and to the finest kept bucket, outwards, after that.
 create function internal.window_rows(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
 
 -- job: internal.refresh_rollups every 00:01:00 

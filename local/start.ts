@@ -13,6 +13,7 @@ import { onLauncherGone } from "./launcher.ts";
 import { takeLock } from "./lock.ts";
 import { portIsBusy } from "./ports.ts";
 import { untilDatabase, untilOk } from "./ready.ts";
+import { localSecret } from "./secret.ts";
 import { welcome } from "./welcome.ts";
 
 const DATABASE_PORT = 15432;
@@ -58,6 +59,7 @@ async function start(): Promise<void> {
     ...process.env,
     ...(local.database && { DATABASE_URL: `postgres://postgres@127.0.0.1:${DATABASE_PORT}/stacklens` }),
     ...(local.kafka && { KAFKA_BROKERS: `127.0.0.1:${KAFKA_PORT}` }),
+    ...(!process.env.JWT_SECRET?.trim() && !process.env.JWKS_URL?.trim() && { JWT_SECRET: localSecret() }),
   };
   const config = readConfig(env);
 

@@ -14,6 +14,9 @@ export function welcome(config: Config, server: string): string {
     ["SQL", secret ? `npm run psql (on ${database.href})` : `npm run psql, or psql ${database.href}`],
     ["Kafka", `${config.kafka.brokers.join(",")}: events to ${config.ingestTopic}, alerts on ${config.alertTopic}`],
     ["Send a log", "npm run publish -- --service web --into-last 30m access.log"],
+    ...(config.jwksUrl
+      ? []
+      : [["Edit alerts", "npm run token -- operator: a token for the header Authorization: Bearer …"]]),
     ["Stop", "Ctrl-C"],
   ];
   const title = styleText(["bold", "green"], "StackLens is ready.", { stream: process.stdout });

@@ -1,6 +1,8 @@
 -- 000001: the whole data model. Until it is committed it starts from nothing each time.
 create extension if not exists timescaledb;
 
+--!include roles/create.sql
+
 drop schema if exists alert_metrics cascade;
 drop schema if exists analytics cascade;
 drop schema if exists internal cascade;
@@ -235,6 +237,13 @@ comment on table internal.late_minutes is
 --!include functions/internal/exponential_integral.sql
 --!include functions/internal/sketch_estimate.sql
 
+-- The worker owns them, since only its owner may refresh a continuous aggregate. Before 2.23.1 TimescaleDB makes a trigger on the
+-- events for that.
+grant usage, create on schema internal to stacklens_worker;
+grant usage on schema analytics to stacklens_worker;
+grant select, trigger on analytics.events to stacklens_worker;
+set local role stacklens_worker;
+
 create materialized view internal.metrics_10s_v1
 with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.chunk_interval = '6 hours') as
 select
@@ -397,6 +406,10 @@ group by 1, 2, 3
 with no data;
 comment on view internal.endpoint_metrics_5min_v1 is
   'Roll-up of endpoint_metrics_1min_v1 in buckets of 5 min: additive state, and the percentiles and distinct counts read from it.';
+
+reset role;
+revoke create on schema internal from stacklens_worker;
+revoke trigger on analytics.events from stacklens_worker;
 
 create table internal.rollups (
   name text primary key,
@@ -662,7 +675,7 @@ create table analytics.silences (
   starts_at timestamptz not null default now(),
   ends_at timestamptz not null,
   reason text not null,
-  created_by text not null default current_user,
+  created_by text not null default coalesce(nullif(current_setting('jwt.claims.sub', true), ''), current_user),
   created_at timestamptz not null default now(),
   constraint silence_ends_after_it_starts check (ends_at > starts_at),
   constraint reason_is_not_empty check (reason <> '')
@@ -801,3 +814,9 @@ insert into analytics.alert_rules (id, name, description, metric, operator, thre
 --!include functions/analytics/archive.sql
 --!include functions/internal/ingest_status.sql
 --!include functions/internal/prometheus.sql
+
+--
+-- Who may do what
+--
+
+--!include roles/grants.sql

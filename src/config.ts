@@ -19,6 +19,16 @@ export type Config = {
   selfEvents: boolean;
   jwtSecret?: string;
   jwksUrl?: string;
+  jwtIssuer?: string;
+  jwtAudience?: string;
+  /** NODE_ENV=production: nothing internal in any answer, and IDE and introspection are off unless told otherwise. */
+  production: boolean;
+  ide: boolean;
+  introspection: boolean;
+  /** GraphQL requests of one client that run at the same time. */
+  requestsPerClient: number;
+  /** Whether clients are told apart by the X-Forwarded-For of a proxy before us. */
+  trustProxy: boolean;
   rootDatabaseUrl?: string;
   shadowDatabaseUrl?: string;
 };
@@ -93,6 +103,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (jwtSecret && jwksUrl)
     throw new ConfigError("JWT_SECRET and JWKS_URL are both set: set the one that your tokens are signed for");
 
+  const jwtIssuer = text("JWT_ISSUER");
+  const jwtAudience = text("JWT_AUDIENCE");
+
+  const production = text("NODE_ENV") === "production";
+  const requestsPerClient = Number(text("REQUESTS_PER_CLIENT") ?? 8);
+  if (!Number.isInteger(requestsPerClient) || requestsPerClient < 1 || requestsPerClient > 1000)
+    throw new ConfigError(`REQUESTS_PER_CLIENT is "${text("REQUESTS_PER_CLIENT")}": use a number from 1 to 1000`);
+
   const databaseUrl = url(
     "DATABASE_URL",
     required("DATABASE_URL", "postgres://user:password@host:5432/database"),
@@ -118,6 +136,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     selfEvents: flag("SELF_EVENTS", "on"),
     ...(jwtSecret && { jwtSecret }),
     ...(jwksUrl && { jwksUrl }),
+    ...(jwtIssuer && { jwtIssuer }),
+    ...(jwtAudience && { jwtAudience }),
+    production,
+    ide: flag("GRAPHQL_IDE", production ? "off" : "on"),
+    introspection: flag("GRAPHQL_INTROSPECTION", production ? "off" : "on"),
+    requestsPerClient,
+    trustProxy: flag("TRUST_PROXY", "off"),
     ...(rootDatabaseUrl && { rootDatabaseUrl }),
     ...(shadowDatabaseUrl && { shadowDatabaseUrl }),
   };

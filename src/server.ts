@@ -2,7 +2,7 @@
 // database is there and migrated, and goes on by itself when the database was away.
 
 import "./graphql/environment.ts";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
@@ -10,6 +10,9 @@ import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db.ts";
+import { masking } from "./graphql/errors.ts";
+import { NoIntrospectionPlugin } from "./graphql/introspection.ts";
+import { INTROSPECTION_SETTINGS } from "./graphql/session.ts";
 import { isEventStream } from "./live/event-stream.ts";
 import { live } from "./live/live.ts";
 import { refuse } from "./live/websocket.ts";
@@ -18,6 +21,7 @@ import { run } from "./process.ts";
 import { noSelfEvents, selfEvents } from "./self-events.ts";
 import { type Checks, checks } from "./server/checks.ts";
 import { cors } from "./server/cors.ts";
+import { gate } from "./server/graphql.ts";
 import { healthz, readyz } from "./server/health.ts";
 import { close, listen } from "./server/listen.ts";
 import { metrics } from "./server/metrics.ts";
@@ -28,17 +32,25 @@ import { within } from "./server/within.ts";
 
 const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
 const RETRY_MS = 500;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
 const STOP_LIMIT_MS = 900; // after the second that open requests have: 2 s in all
 
 /** Starts the server; it is there when GraphQL answers. The answer is the function that stops it. */
 export async function startServer(config: Config): Promise<() => Promise<void>> {
   const sql = connect(config.databaseUrl, "stacklens server checks", CHECK_POOL);
-  const ready = checks(config, sql);
+  let hasSchema = false;
+  const ready = checks(config, sql, () => hasSchema);
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
+  const enter = gate(config);
   let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
   let stopping = false;
+  const handOver = (request: IncomingMessage, response: ServerResponse) => {
+    if (isEventStream(request) && doors && request.url?.split("?", 1)[0] === "/graphql") return doors.stream(request, response);
+    if (!graphql.emit("request", request, response))
+      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+  };
 
   const server = await listen(config.host, config.port, (request, response) => {
     observe(request, response, self.record);
@@ -46,11 +58,11 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     const [path, query] = (request.url ?? "/").split("?", 2);
     const reads = request.method === "GET" || request.method === "HEAD";
     if (reads && path === "/healthz") return healthz(response);
-    if (reads && path === "/readyz") return readyz(response, new URLSearchParams(query), ready.checks, stopping);
+    if (reads && path === "/readyz")
+      return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
     if (reads && path === "/metrics") return metrics(response, sql, self);
-    if (path === "/graphql" && isEventStream(request) && doors) return doors.stream(request, response);
-    if (!graphql.emit("request", request, response))
-      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+    if (path === "/graphql") return enter(request, response, () => handOver(request, response));
+    handOver(request, response);
   });
   server.on("upgrade", (request, socket, head) => {
     if (request.url?.split("?", 1)[0] !== "/graphql") return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
@@ -59,18 +71,34 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
+  if (!config.jwtSecret && !config.jwksUrl && !LOOPBACK.test(config.host))
+    log.warn("everybody who reaches the server is a viewer, and nobody is an operator: set JWT_SECRET or JWKS_URL", {
+      host: config.host,
+    });
+
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
   const subscriptions = live(config, pool);
   const instance = postgraphile({
     extends: [preset],
-    pgServices: [makePgService({ pool, schemas: ["analytics"], pubsub: false, pgSubscriber: subscriptions.subscriber })],
+    plugins: config.introspection ? [] : [NoIntrospectionPlugin],
+    pgServices: [
+      makePgService({
+        pool,
+        schemas: ["analytics"],
+        pubsub: false,
+        pgSubscriber: subscriptions.subscriber,
+        pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
+      }),
+    ],
+    grafserv: { graphiql: config.ide, maskError: masking(config) },
     schema: { retryOnInitFail: retry },
   });
   await instance.getSchema();
   const serv = instance.createServ(grafserv);
   await serv.addTo(graphql);
   doors = subscriptions.doors(serv);
+  hasSchema = true;
 
   return async () => {
     stopping = true;

@@ -1,11 +1,18 @@
 // Names of prepared statements and portals. All clients share one Postgres session, so each one's names get a prefix; what
 // another client has removed, by DISCARD ALL or by its own unnamed statement, is prepared again before it is used.
+import { quoteName } from "./settings.ts";
 import { type Message, message, textAt, typeOf } from "./wire.ts";
 
 /** What the Postgres session has: prefixed names of prepared statements, and whose unnamed statement it is. */
 export interface Prepared {
   names: Set<string>;
   unnamedOf: number | undefined;
+}
+
+/** The name in `deallocate name`, by which PostGraphile lets go of the oldest of its hundred statements. */
+function deallocated(sql: string): string | undefined {
+  const [, quoted, plain] = /^\s*deallocate\s+(?:prepare\s+)?(?:"((?:[^"]|"")+)"|(\w+))\s*;?\s*$/i.exec(sql) ?? [];
+  return quoted?.replaceAll('""', '"') ?? plain?.toLowerCase();
 }
 
 export const nothingPrepared = (): Prepared => ({ names: new Set(), unnamedOf: undefined });
@@ -40,7 +47,15 @@ export function createStatements(client: number, prepared: () => Prepared) {
         if (type === "Q") {
           known.delete("");
           prepared().unnamedOf = undefined;
-          out.push(part);
+          const name = deallocated(textAt(part, 5));
+          if (name === undefined || !known.has(name)) {
+            out.push(part);
+            continue;
+          }
+          need(name);
+          known.delete(name);
+          names.delete(prefixed(name));
+          out.push(message("Q", `deallocate ${quoteName(prefixed(name))}`));
         } else if (type === "P") {
           const name = textAt(part, 5);
           asked.push({ name, parse: Buffer.from(part), again: false });

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { isSafeError } from "postgraphile/grafast";
 import { GraphQLError, type GraphQLFormattedError } from "postgraphile/graphql";
 import { log } from "../log.ts";
+import { withoutSuggestions } from "./introspection.ts";
 import { STATEMENT_TIMEOUT_MS } from "./session.ts";
 
 type PostgresError = Error & {
@@ -12,9 +13,13 @@ type PostgresError = Error & {
   detail?: string;
   hint?: string;
   constraint?: string;
+  routine?: string;
   table?: string;
   column?: string;
 };
+/** Where Postgres says that an error of a function's `raise` comes from. */
+const RAISED = "exec_stmt_raise";
+
 type Answer = { code: string; message: string };
 
 /** Whether an error that execution met is ours, not the client's. */
@@ -24,16 +29,32 @@ export function isFailure({ originalError }: GraphQLError): boolean {
   return !answer || answer.code === "UNAVAILABLE";
 }
 
+/** What may be told: in production no words of Postgres's own, without introspection no names of the schema. */
+type Telling = { production: boolean; introspection: boolean };
+
 /** For `grafserv.maskError`. */
-export function maskError(error: GraphQLError | GraphQLFormattedError): GraphQLError {
+export const masking = (telling: Telling) => (error: GraphQLError | GraphQLFormattedError) => mask(error, telling);
+
+/** As it is in development. */
+export const maskError = masking({ production: false, introspection: true });
+
+function mask(error: GraphQLError | GraphQLFormattedError, { production, introspection }: Telling): GraphQLError {
   const { originalError, nodes, source, positions, path } = error as GraphQLError;
   // Of the query itself: syntax, validation, variables.
-  if (!originalError || originalError instanceof GraphQLError) return error as GraphQLError;
+  if (!originalError || originalError instanceof GraphQLError) {
+    if (introspection) return error as GraphQLError;
+    return new GraphQLError(withoutSuggestions(error.message), {
+      nodes: nodes ?? null,
+      source: source ?? null,
+      positions: positions ?? null,
+      path: path ?? null,
+    });
+  }
 
   if (isUnreachable(originalError)) log.warn("the database cannot be reached", { error: originalError });
   const { message, ...extensions } = isSafeError(originalError)
     ? { code: "BAD_REQUEST", ...(originalError.extensions as object), message: originalError.message }
-    : (known(originalError) ?? internal(originalError));
+    : (known(originalError, production) ?? internal(originalError));
   return new GraphQLError(message, {
     nodes: nodes ?? null,
     source: source ?? null,
@@ -45,7 +66,7 @@ export function maskError(error: GraphQLError | GraphQLFormattedError): GraphQLE
 }
 
 /** What to say about an error of Postgres or of the way to it; undefined: nothing to a client. */
-function known(error: PostgresError): Answer | undefined {
+function known(error: PostgresError, production = false): Answer | undefined {
   const { code = "", detail } = error;
   const message = error.hint ? `${error.message}. ${error.hint}` : error.message;
   switch (code) {
@@ -64,14 +85,20 @@ function known(error: PostgresError): Answer | undefined {
     case "25006":
       return { code: "READ_ONLY", message: "Queries cannot write: use a mutation" };
     case "42501":
-      return { code: "FORBIDDEN", message };
+      return {
+        code: "FORBIDDEN",
+        message: `This is for operators: send a token with the role operator${production ? "" : ` (${message})`}`,
+      };
     case "57014":
       return {
         code: "TIMEOUT",
         message: `The database did not finish within ${STATEMENT_TIMEOUT_MS / 1000} s: ask for a shorter time range or fewer rows`,
       };
   }
-  // Bad values, exceptions that our functions raise, and our own codes (SL...).
+  // Bad values, exceptions that our functions raise, and our own codes (SL...). What Postgres itself says quotes the value, which
+  // need not be one of the client's.
+  if (production && /^22/.test(code) && error.routine !== RAISED)
+    return { code: "BAD_REQUEST", message: `A value is not what its type takes (SQLSTATE ${code})` };
   if (/^(22|SL|P0001)/.test(code)) return { code: "BAD_REQUEST", message: detail ? `${message}: ${detail}` : message };
   if (message.startsWith("No values were deleted"))
     return { code: "NOT_FOUND", message: "There is no row with this key" };

@@ -1,17 +1,24 @@
-// The settings of each transaction that a request runs in: queries cannot write, and nothing runs for ever.
+// The settings of each transaction that a request runs in: as whom, queries cannot write, and nothing runs for ever.
 
 import type { IncomingMessage } from "node:http";
 import "postgraphile/grafserv";
 import { getOperationAST } from "postgraphile/graphql";
+import { identityOf } from "../server/identity.ts";
 
 export const STATEMENT_TIMEOUT_MS = 10_000;
 
+/** For `pgSettingsForIntrospection`: the schema has what the one who may do most can do. Postgres decides for each request. */
+export const INTROSPECTION_SETTINGS = { role: "stacklens_operator" };
+
 /**
- * What Postgres is told before each statement of a request, by set_config, within its transaction. Without a request: of the least
- * there is.
+ * What Postgres is told before each statement of a request, by set_config, within its transaction. Without a request: what is
+ * said of somebody without a token.
  */
-export function pgSettings(_request: IncomingMessage | undefined, operation: string | undefined): Record<string, string> {
+export function pgSettings(request: IncomingMessage | undefined, operation: string | undefined): Record<string, string> {
+  const { role, subject } = identityOf(request);
   return {
+    role: `stacklens_${role}`,
+    "jwt.claims.sub": subject ?? "", // the author of what is written
     transaction_read_only: operation === "mutation" ? "off" : "on",
     statement_timeout: String(STATEMENT_TIMEOUT_MS),
     timezone: "UTC",

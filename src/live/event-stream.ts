@@ -5,6 +5,7 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getBodyFromRequest } from "postgraphile/grafserv";
 import { json } from "../server/respond.ts";
+import { onExpiry } from "../server/identity.ts";
 import { note } from "../server/requests.ts";
 import { type Context, LIVE, type Operations, type Places, start } from "./operations.ts";
 
@@ -58,6 +59,7 @@ export function eventStreams(operations: Operations, places: Places): EventStrea
         else response.write(":\n\n");
       }, LIVE.pingMs);
       response.once("close", () => clearInterval(ping));
+      response.once("close", onExpiry(request, () => response.destroy()));
       response.write(":\n\n"); // the headers go out at once
       for (let next = await results.next(); !next.done && !response.destroyed; next = await results.next())
         await write(`event: next\ndata: ${JSON.stringify(next.value)}\n\n`);

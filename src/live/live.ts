@@ -6,6 +6,7 @@ import type { Pool } from "pg";
 import type { GrafservBase } from "postgraphile/grafserv";
 import type { Config } from "../config.ts";
 import { log } from "../log.ts";
+import { identify } from "../server/identity.ts";
 import { json } from "../server/respond.ts";
 import { changes } from "./changes.ts";
 import { eventStreams } from "./event-stream.ts";
@@ -22,7 +23,7 @@ export function live(config: Config, pool: Pool) {
     doors(serv: GrafservBase) {
       const places: Places = { taken: 0 };
       const how = operations(serv);
-      const sockets = webSockets(how, config.corsOrigins, places);
+      const sockets = webSockets(how, identify(config), config.corsOrigins, places);
       const streams = eventStreams(how, places);
       return {
         places,

@@ -3,12 +3,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
+import { normalizeConnectionParams } from "postgraphile/grafserv";
 import { type WebSocket, WebSocketServer } from "ws";
 import { log } from "../log.ts";
 import { mayConnect } from "../server/cors.ts";
+import { type Identity, onExpiry, remember, type Unauthorized } from "../server/identity.ts";
 import { LIVE, type Operations, type Places } from "./operations.ts";
 
 const GOING_AWAY = 1001; // clients connect again
+const TRY_AGAIN_LATER = 1013;
+const REASON_LENGTH = 120; // of 123 bytes that the protocol has for it
 const CLOSING_MS = 300; // for a client to answer that
 
 export type WebSockets = {
@@ -17,14 +21,36 @@ export type WebSockets = {
   close: () => Promise<void>;
 };
 
-export function webSockets(operations: Operations, origins: string[], places: Places): WebSockets {
+/** `whoIs` says who sends an Authorization header: in the `connection_init`, as browsers cannot set headers, else of the upgrade. */
+export function webSockets(
+  operations: Operations,
+  whoIs: (authorization: string | undefined) => Promise<Identity>,
+  origins: string[],
+  places: Places,
+): WebSockets {
   const wss = new WebSocketServer({
     noServer: true,
     maxPayload: LIVE.messageBytes,
     handleProtocols,
     perMessageDeflate: false,
   });
-  const graphql = makeServer({ ...operations, connectionInitWaitTimeout: LIVE.initMs });
+  const graphql = makeServer<Record<string, unknown>, { socket: WebSocket; request: IncomingMessage }>({
+    ...(operations as object),
+    connectionInitWaitTimeout: LIVE.initMs,
+    async onConnect({ connectionParams, extra: { socket, request } }) {
+      const given = normalizeConnectionParams(connectionParams)?.authorization ?? request.headers.authorization;
+      try {
+        remember(request, await whoIs(given === undefined ? undefined : String(given)));
+      } catch (error) {
+        const { status, message } = error as Unauthorized;
+        socket.close(status === 503 ? TRY_AGAIN_LATER : CloseCode.Forbidden, message.slice(0, REASON_LENGTH));
+        return false;
+      }
+      const callOff = onExpiry(request, () => socket.close(CloseCode.Forbidden, "the token has expired: get a new one"));
+      socket.once("close", callOff);
+      return true;
+    },
+  });
 
   return {
     upgrade(request, socket, head) {

@@ -9,13 +9,17 @@ import { missingMigrations } from "./migrations.ts";
 import { within } from "./within.ts";
 
 export type Check = { ok: boolean; detail?: string; [figure: string]: unknown };
-export type Checks = Record<"database" | "migrations" | "kafka" | "ingest", () => Promise<Check>>;
+export type Checks = Record<"database" | "migrations" | "kafka" | "ingest" | "graphql", () => Promise<Check>>;
 
 const TIME_MS = 2_000;
 const SILENT = 0; // kafkajs's logLevel.NOTHING: what a check finds is in its answer
 
-/** The checks, and the function that lets go of their connections. */
-export function checks(config: Config, sql: Sql): { checks: Checks; release: () => Promise<void> } {
+/** The checks, and the function that lets go of their connections. `hasSchema` says whether GraphQL answers yet. */
+export function checks(
+  config: Config,
+  sql: Sql,
+  hasSchema: () => boolean,
+): { checks: Checks; release: () => Promise<void> } {
   let admin: Promise<Admin> | undefined;
 
   const database = async (): Promise<Check> => {
@@ -66,6 +70,7 @@ export function checks(config: Config, sql: Sql): { checks: Checks; release: () 
       migrations: () => answer(migrations),
       kafka: () => answer(kafka),
       ingest: () => answer(ingest),
+      graphql: async () => (hasSchema() ? { ok: true } : { ok: false, detail: "the GraphQL schema is not made yet" }),
     },
     release: dropAdmin,
   };

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 
-const REQUEST_TIMEOUT_MS = 30_000; // to receive a request; a client that sends slower than that holds a connection
+export const REQUEST_TIMEOUT_MS = 30_000; // to receive a request; a client that sends slower than that holds a connection
 const DRAIN_MS = 1_000; // for requests that are under way when we stop
 
 /** @throws Error whose message is one line with the remedy. */

@@ -4,7 +4,7 @@
 import pg from "pg";
 import { log } from "../log.ts";
 
-const SIZE = 10; // each root field of a query takes one
+export const SIZE = 10; // each root field of a query takes one
 const CONNECT_MS = 5_000;
 
 export function graphqlPool(connectionString: string): pg.Pool {

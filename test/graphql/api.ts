@@ -3,7 +3,11 @@
 import { freePort } from "../../local/ports.ts";
 import type { Config } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
+import { signToken } from "../../tools/token.ts";
 import { testKafka } from "../setup/services.ts";
+
+/** Of every server of a test. */
+export const SECRET = "a secret of 32 characters or more";
 
 export type Answer = {
   status: number;
@@ -14,8 +18,10 @@ export type Answer = {
 
 export type Api = {
   url: string;
-  /** Sends a query or mutation to /graphql. */
+  /** Sends a query or mutation to /graphql, as an operator. */
   query: (query: string, variables?: Record<string, unknown>) => Promise<Answer>;
+  /** The same as a viewer, which is without a token. */
+  asViewer: (query: string, variables?: Record<string, unknown>) => Promise<Answer>;
   stop: () => Promise<void>;
 };
 
@@ -32,6 +38,12 @@ export async function testConfig(databaseUrl: string, more: Partial<Config> = {}
     logLevel: "info",
     corsOrigins: [],
     selfEvents: false,
+    jwtSecret: SECRET,
+    production: false,
+    ide: true,
+    introspection: true,
+    requestsPerClient: 8,
+    trustProxy: false,
     ...more,
   };
 }
@@ -40,13 +52,23 @@ export async function startApi(databaseUrl: string, more: Partial<Config> = {}):
   const config = await testConfig(databaseUrl, more);
   const stop = await startServer(config);
   const url = `http://127.0.0.1:${config.port}`;
-  return { url, query: (query, variables) => post(url, { query, variables }), stop };
+  const token = await signToken(SECRET, { role: "operator", subject: "tester", seconds: 3600 });
+  return {
+    url,
+    query: (query, variables) => post(url, { query, variables }, token),
+    asViewer: (query, variables) => post(url, { query, variables }),
+    stop,
+  };
 }
 
-export async function post(url: string, body: unknown): Promise<Answer> {
+export async function post(url: string, body: unknown, token?: string): Promise<Answer> {
   const response = await fetch(`${url}/graphql`, {
     method: "POST",
-    headers: { "Content-Type": "application/json", Accept: "application/graphql-response+json" },
+    headers: {
+      "Content-Type": "application/json",
+      Accept: "application/graphql-response+json",
+      ...(token && { Authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify(body),
   });
   return { status: response.status, ...((await response.json()) as object) };

@@ -52,6 +52,11 @@ export async function testTopic(name: string, partitions: number): Promise<Topic
       logLevel: "info",
       corsOrigins: [],
       selfEvents: false,
+      production: false,
+      ide: true,
+      introspection: true,
+      requestsPerClient: 8,
+      trustProxy: false,
     }),
     close: async () => {
       await admin.deleteTopics({ topics: [topic] }).catch(() => {});

@@ -56,6 +56,7 @@ describe("/readyz", () => {
           migrations: { ok: true },
           kafka: { ok: true, brokers: 1 },
           ingest: { ok: true, lag: 7, checkedAt: expect.any(String) },
+          graphql: { ok: true },
         },
       },
     });
@@ -92,7 +93,7 @@ describe("/readyz", () => {
     expect(Object.keys(body.checks)).toEqual(["database", "migrations"]);
     expect(await ready(api.url, "?only=weather")).toMatchObject({
       status: 400,
-      body: { error: 'there is no check "weather": use database, migrations, kafka, ingest' },
+      body: { error: 'there is no check "weather": use database, migrations, kafka, ingest, graphql' },
     });
   });
 

@@ -105,6 +105,50 @@ test("without a database it says so once, waits, answers 503 with the reason, an
   }
 });
 
+test("/readyz is 503 until GraphQL answers", async () => {
+  const server = await start({ DATABASE_URL: db.url });
+  await server.says("server listens");
+  const seen: string[] = [];
+  for (;;) {
+    const [graphql, ready] = await Promise.all([
+      fetch(`${server.url}/graphql`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: '{"query": "{ __typename }"}',
+      }),
+      fetch(`${server.url}/readyz?only=graphql`).then(async (it) => ({
+        status: it.status,
+        // biome-ignore lint/suspicious/noExplicitAny: tests look into it
+        body: (await it.json()) as any,
+      })),
+    ]);
+    if (ready.status === 200) break;
+    // GraphQL may be there a moment before readyz says so, never after.
+    seen.push(ready.body.checks.graphql.detail);
+    expect([200, 503]).toContain(graphql.status);
+    await sleep(10);
+  }
+  expect(new Set(seen)).toEqual(new Set(["the GraphQL schema is not made yet"]));
+  const answer = await fetch(`${server.url}/graphql`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: '{"query": "{ __typename }"}',
+  });
+  expect(answer.status).toBe(200);
+});
+
+test("listening to others without a way to tell who they are is worth a warning", async () => {
+  const open = await start({ DATABASE_URL: db.url, HOST: "0.0.0.0" });
+  await open.says("everybody who reaches the server is a viewer, and nobody is an operator");
+  const closed = await start({
+    DATABASE_URL: db.url,
+    HOST: "0.0.0.0",
+    JWT_SECRET: "a secret of 32 characters or more",
+  });
+  await closed.says("server ready");
+  expect(closed.lines().join()).not.toContain("everybody");
+});
+
 test.each(["SIGTERM", "SIGINT"] as const)("%s stops it within 2 s with exit status 0", async (signal) => {
   const server = await start({ DATABASE_URL: db.url, SELF_EVENTS: "on", INGEST_TOPIC: unique("stop") });
   await server.says("server ready");

@@ -1,9 +1,11 @@
 -- The lifecycle of analytics.retention, at once instead of when the policies are due.
+-- Definer: only the owner may drop chunks, and operators may have it done.
 create or replace function analytics.archive()
 returns setof analytics.archived_tier
 language plpgsql
 volatile
 parallel unsafe
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -43,3 +45,5 @@ $$;
 comment on function analytics.archive() is
   'Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. '
   'The policies of the database and the worker do the same by themselves every 10 minutes.';
+
+revoke all on function analytics.archive() from public;

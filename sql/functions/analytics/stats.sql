@@ -1,9 +1,12 @@
 -- What StackLens says of itself; GraphQL, /metrics and /readyz read it.
+-- Definer: it counts in tables that clients cannot read.
 create or replace function analytics.stats()
 returns analytics.statistics
 language sql
 stable
 parallel unsafe
+security definer
+set search_path = pg_catalog, pg_temp
 begin atomic
   with
     -- from the roll-ups: the estimate of the planner is 0 until the first analyze
@@ -58,3 +61,5 @@ begin atomic
 end;
 
 comment on function analytics.stats() is 'The state of StackLens itself: what it stores, how far behind it is, what fires.';
+
+revoke all on function analytics.stats() from public;

@@ -1,4 +1,5 @@
 -- For /readyz. Ingesters look at the end of the log every few seconds, so silence means that none is there.
+-- Definer: the server itself reads no table.
 create or replace function internal.ingest_status(topic text)
 returns table (
   ok boolean,
@@ -9,6 +10,7 @@ returns table (
 language sql
 stable
 parallel unsafe
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
   with
@@ -50,3 +52,5 @@ $$;
 comment on function internal.ingest_status(text) is
   'How the ingesters of a topic are doing. Not ok, with the reason as detail: none has reported for 30 s, a partition with waiting '
   'messages has not moved for 60 s, or more than a million messages wait. lag: messages that wait.';
+
+revoke all on function internal.ingest_status(text) from public;

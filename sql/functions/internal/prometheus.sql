@@ -1,4 +1,5 @@
 -- What /metrics shows of the database. One row a sample; the server only writes it in the text format.
+-- Definer: the server itself reads no table.
 create or replace function internal.prometheus()
 returns table (
   name text,
@@ -9,6 +10,7 @@ returns table (
 language sql
 stable
 parallel unsafe
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
   with
@@ -86,3 +88,5 @@ $$;
 
 comment on function internal.prometheus() is
   'Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.';
+
+revoke all on function internal.prometheus() from public;

@@ -1,5 +1,6 @@
 -- The one place where sums become metrics over an arbitrary range; views, summaries, SLA and alert rules all read it.
 -- The bins of all histograms are added in one grouping: 20 times faster than adding arrays one by one.
+-- Definer: everybody may know these figures, but not the sketches and events that they come from.
 create or replace function internal.window_metrics(since timestamptz, until timestamptz)
 returns table (
   service text,
@@ -23,6 +24,8 @@ returns table (
 language sql
 stable
 parallel unsafe
+security definer
+set search_path = pg_catalog, pg_temp
 begin atomic
   with parts as materialized (
     select * from internal.window_rows(since, until)
@@ -84,3 +87,5 @@ end;
 
 comment on function internal.window_metrics(timestamptz, timestamptz) is
   'Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.';
+
+revoke all on function internal.window_metrics(timestamptz, timestamptz) from public;

@@ -75,6 +75,23 @@ test("DISCARD ALL takes its own client's state and nobody else's", async () => {
   expect((await other.query("select current_setting('my.own') as own")).rows).toEqual([{ own: "other" }]);
 });
 
+test("DEALLOCATE takes the statement of its own client, also one that another client's DISCARD ALL has removed", async () => {
+  const [first, second] = [await server.client(), await server.client()];
+  for (const [client, n] of [
+    [first, 1],
+    [second, 2],
+  ] as const)
+    for (const name of ["kept", "gone", "Also gone"]) await client.query({ name, text: `select ${n} as n` });
+  await first.query("begin");
+  await first.query('deallocate "gone"');
+  expect((await failure(first.query("deallocate nobodys"))).code).toBe("26000");
+  await first.query("rollback");
+  expect((await second.query({ name: "gone", text: "select 2 as n" })).rows).toEqual([{ n: 2 }]);
+  await second.query("discard all");
+  await first.query('deallocate "Also gone"');
+  expect((await first.query({ name: "kept", text: "select 1 as n" })).rows).toEqual([{ n: 1 }]);
+});
+
 test("pipelined queries of several connections are answered in order, errors among them", async () => {
   const sql = server.connect(undefined, { max: 3 });
   const answers = await Promise.all(
