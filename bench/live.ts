@@ -35,7 +35,10 @@ export async function benchLive(changes: number): Promise<Record<string, string 
   try {
     stack.start("server.ts");
     for (let answered = false; !answered; await sleep(100))
-      answered = await fetch(`http://127.0.0.1:${port}/readyz?only=database,migrations`).then((it) => it.ok, () => false);
+      answered = await fetch(`http://127.0.0.1:${port}/readyz?only=database,migrations`).then(
+        (it) => it.ok,
+        () => false,
+      );
     await sleep(1_000); // the schema is made
     ws.subscribe({ query: QUERY }, record("ws"));
     sse.subscribe({ query: QUERY }, record("sse"));

@@ -46,7 +46,14 @@ export async function startStack(name: string, more: Record<string, string> = {}
     env,
     start: (file) => {
       const child = spawn(process.execPath, [fileURLToPath(new URL(`../src/${file}`, import.meta.url))], {
-        env: { ...process.env, ...env, ...more, DATABASE_URL: url, KAFKA_BROKERS: broker.brokers.join(","), LOG_LEVEL: "warn" },
+        env: {
+          ...process.env,
+          ...env,
+          ...more,
+          DATABASE_URL: url,
+          KAFKA_BROKERS: broker.brokers.join(","),
+          LOG_LEVEL: "warn",
+        },
         stdio: ["ignore", "inherit", "inherit"],
       });
       children.push(child);

@@ -47,7 +47,8 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
   let stopping = false;
   const handOver = (request: IncomingMessage, response: ServerResponse) => {
-    if (isEventStream(request) && doors && request.url?.split("?", 1)[0] === "/graphql") return doors.stream(request, response);
+    if (isEventStream(request) && doors && request.url?.split("?", 1)[0] === "/graphql")
+      return doors.stream(request, response);
     if (!graphql.emit("request", request, response))
       json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
   };
@@ -65,7 +66,8 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     handOver(request, response);
   });
   server.on("upgrade", (request, socket, head) => {
-    if (request.url?.split("?", 1)[0] !== "/graphql") return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
+    if (request.url?.split("?", 1)[0] !== "/graphql")
+      return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
     if (!doors || stopping) return refuse(socket, "503 Service Unavailable", "not ready: see /readyz");
     doors.upgrade(request, socket, head);
   });
@@ -106,9 +108,10 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
-    await within(STOP_LIMIT_MS, Promise.all([self.stop(), subscriptions.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })])).catch(
-      (error) => log.warn("server stops without waiting any longer", { error }),
-    );
+    await within(
+      STOP_LIMIT_MS,
+      Promise.all([self.stop(), subscriptions.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })]),
+    ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
 }
 

@@ -14,7 +14,10 @@ export const INTROSPECTION_SETTINGS = { role: "stacklens_operator" };
  * What Postgres is told before each statement of a request, by set_config, within its transaction. Without a request: what is
  * said of somebody without a token.
  */
-export function pgSettings(request: IncomingMessage | undefined, operation: string | undefined): Record<string, string> {
+export function pgSettings(
+  request: IncomingMessage | undefined,
+  operation: string | undefined,
+): Record<string, string> {
   const { role, subject } = identityOf(request);
   return {
     role: `stacklens_${role}`,

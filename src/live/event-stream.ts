@@ -4,10 +4,12 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getBodyFromRequest } from "postgraphile/grafserv";
-import { json } from "../server/respond.ts";
 import { onExpiry } from "../server/identity.ts";
 import { note } from "../server/requests.ts";
-import { type Context, LIVE, type Operations, type Places, start } from "./operations.ts";
+import { json } from "../server/respond.ts";
+import { addressOf } from "../server/turns.ts";
+import { type Context, LIVE, type Operations, start } from "./operations.ts";
+import type { Places } from "./places.ts";
 
 export type EventStreams = {
   handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -18,19 +20,16 @@ export function isEventStream({ method, headers }: IncomingMessage): boolean {
   return method === "POST" && headers.accept?.includes("text/event-stream") === true;
 }
 
-export function eventStreams(operations: Operations, places: Places): EventStreams {
+export function eventStreams(operations: Operations, trustProxy: boolean, places: Places): EventStreams {
   const open = new Set<ServerResponse>();
 
   return {
     async handle(request, response) {
-      if (places.taken >= LIVE.connections)
-        return refuse(response, 503, `There are ${LIVE.connections} live connections already: try again later`);
-      places.taken++;
+      const leave = places.take(addressOf(request, trustProxy));
+      if (typeof leave === "string") return refuse(response, 503, leave);
+      response.once("close", leave);
       open.add(response);
-      response.once("close", () => {
-        places.taken--;
-        open.delete(response);
-      });
+      response.once("close", () => open.delete(response));
 
       const payload = await read(request);
       if ("problem" in payload) return refuse(response, payload.status, payload.problem);
@@ -59,7 +58,10 @@ export function eventStreams(operations: Operations, places: Places): EventStrea
         else response.write(":\n\n");
       }, LIVE.pingMs);
       response.once("close", () => clearInterval(ping));
-      response.once("close", onExpiry(request, () => response.destroy()));
+      response.once(
+        "close",
+        onExpiry(request, () => response.destroy()),
+      );
       response.write(":\n\n"); // the headers go out at once
       for (let next = await results.next(); !next.done && !response.destroyed; next = await results.next())
         await write(`event: next\ndata: ${JSON.stringify(next.value)}\n\n`);
@@ -78,8 +80,7 @@ async function read(request: IncomingMessage): Promise<{ body: Payload } | { pro
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
     return { status: 415, problem: "Send JSON, as application/json" };
   const read = await getBodyFromRequest(request, LIVE.messageBytes).catch(() => undefined);
-  if (read?.type !== "buffer")
-    return { status: 413, problem: `The body is larger than ${LIVE.messageBytes} bytes` };
+  if (read?.type !== "buffer") return { status: 413, problem: `The body is larger than ${LIVE.messageBytes} bytes` };
   try {
     return { body: JSON.parse(read.buffer.toString("utf8")) };
   } catch {

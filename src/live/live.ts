@@ -11,7 +11,8 @@ import { json } from "../server/respond.ts";
 import { changes } from "./changes.ts";
 import { eventStreams } from "./event-stream.ts";
 import { health } from "./health.ts";
-import { operations, type Places } from "./operations.ts";
+import { LIVE, operations } from "./operations.ts";
+import { places } from "./places.ts";
 import { topics } from "./topics.ts";
 import { webSockets } from "./websocket.ts";
 
@@ -21,18 +22,18 @@ export function live(config: Config, pool: Pool) {
     subscriber: topics(sources.changes, sources.health),
     /** Who takes what comes in, once the schema is there. */
     doors(serv: GrafservBase) {
-      const places: Places = { taken: 0 };
+      const room = places(LIVE.connections, LIVE.connectionsOfClient);
       const how = operations(serv);
-      const sockets = webSockets(how, identify(config), config.corsOrigins, places);
-      const streams = eventStreams(how, places);
+      const sockets = webSockets(how, identify(config), config, room);
+      const streams = eventStreams(how, config.trustProxy, room);
       return {
-        places,
         upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => sockets.upgrade(request, socket, head),
         stream(request: IncomingMessage, response: ServerResponse) {
           streams.handle(request, response).catch((error) => {
             log.error("an event stream failed", { error });
             if (response.headersSent) response.destroy();
-            else json(response, 500, { errors: [{ message: "Something went wrong", extensions: { code: "INTERNAL" } }] });
+            else
+              json(response, 500, { errors: [{ message: "Something went wrong", extensions: { code: "INTERNAL" } }] });
           });
         },
         async close() {

@@ -3,20 +3,18 @@
 
 import type { ServerOptions } from "graphql-ws";
 import { isAsyncIterable, SafeError } from "postgraphile/grafast";
-import { type ExecutionResult, getOperationAST, GraphQLError } from "postgraphile/graphql";
 import { type GrafservBase, makeGraphQLWSConfig } from "postgraphile/grafserv";
+import { type ExecutionResult, GraphQLError, getOperationAST } from "postgraphile/graphql";
 
 export const LIVE = {
   connections: 500, // WebSockets and event streams of this process
+  connectionsOfClient: 100, // of one address
   subscriptions: 20, // of one WebSocket
   messageBytes: 100_000, // as a request
   initMs: 3_000, // until a WebSocket says who it is
   pingMs: 15_000, // silence after which a connection is asked whether it is there; one that does not answer is closed
   unreadBytes: 1_000_000, // what a client may leave unread before its connection is closed
 } as const;
-
-/** How many connections there are, for both kinds together. */
-export type Places = { taken: number };
 
 type Hooks = ServerOptions<Record<string, unknown> | undefined, unknown>;
 type Config = { [K in "onSubscribe" | "onError" | "onNext" | "subscribe"]-?: NonNullable<Hooks[K]> };
@@ -29,7 +27,9 @@ export function operations(serv: GrafservBase) {
     ...config,
     async onSubscribe(...[context, id, payload]: Parameters<typeof config.onSubscribe>) {
       if (Object.keys(context.subscriptions).length > LIVE.subscriptions)
-        return [refusal(`This connection has ${LIVE.subscriptions} subscriptions: end one, or open another connection`)];
+        return [
+          refusal(`This connection has ${LIVE.subscriptions} subscriptions: end one, or open another connection`),
+        ];
       const args = await config.onSubscribe(context, id, payload);
       if (!args || isErrors(args)) return args;
       const operation = getOperationAST(args.document, args.operationName)?.operation;

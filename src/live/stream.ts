@@ -7,7 +7,11 @@ export type Stream<T> = AsyncIterableIterator<T> & {
   end: (error?: Error) => void;
 };
 
-type Options<T> = { limit: number; full: (stream: Stream<T>, waiting: T[]) => void; ended: (stream: Stream<T>) => void };
+type Options<T> = {
+  limit: number;
+  full: (stream: Stream<T>, waiting: T[]) => void;
+  ended: (stream: Stream<T>) => void;
+};
 
 export function stream<T>({ limit, full, ended }: Options<T>): Stream<T> {
   const waiting: T[] = [];

@@ -5,10 +5,13 @@ import type { Duplex } from "node:stream";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
 import { normalizeConnectionParams } from "postgraphile/grafserv";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Config } from "../config.ts";
 import { log } from "../log.ts";
 import { mayConnect } from "../server/cors.ts";
 import { type Identity, onExpiry, remember, type Unauthorized } from "../server/identity.ts";
-import { LIVE, type Operations, type Places } from "./operations.ts";
+import { addressOf } from "../server/turns.ts";
+import { LIVE, type Operations } from "./operations.ts";
+import type { Places } from "./places.ts";
 
 const GOING_AWAY = 1001; // clients connect again
 const TRY_AGAIN_LATER = 1013;
@@ -25,7 +28,7 @@ export type WebSockets = {
 export function webSockets(
   operations: Operations,
   whoIs: (authorization: string | undefined) => Promise<Identity>,
-  origins: string[],
+  { corsOrigins, trustProxy }: Pick<Config, "corsOrigins" | "trustProxy">,
   places: Places,
 ): WebSockets {
   const wss = new WebSocketServer({
@@ -46,7 +49,9 @@ export function webSockets(
         socket.close(status === 503 ? TRY_AGAIN_LATER : CloseCode.Forbidden, message.slice(0, REASON_LENGTH));
         return false;
       }
-      const callOff = onExpiry(request, () => socket.close(CloseCode.Forbidden, "the token has expired: get a new one"));
+      const callOff = onExpiry(request, () =>
+        socket.close(CloseCode.Forbidden, "the token has expired: get a new one"),
+      );
       socket.once("close", callOff);
       return true;
     },
@@ -54,15 +59,12 @@ export function webSockets(
 
   return {
     upgrade(request, socket, head) {
-      if (!mayConnect(origins, request))
+      if (!mayConnect(corsOrigins, request))
         return refuse(socket, "403 Forbidden", "pages of this origin are not in CORS_ORIGINS");
-      if (places.taken >= LIVE.connections)
-        return refuse(socket, "503 Service Unavailable", `there are ${LIVE.connections} live connections already`);
-      wss.handleUpgrade(request, socket, head, (client) => {
-        places.taken++;
-        client.once("close", () => places.taken--);
-        open(client, request);
-      });
+      const leave = places.take(addressOf(request, trustProxy));
+      if (typeof leave === "string") return refuse(socket, "503 Service Unavailable", leave);
+      socket.once("close", leave);
+      wss.handleUpgrade(request, socket, head, (client) => open(client, request));
     },
     async close() {
       const clients = [...wss.clients];

@@ -20,7 +20,11 @@ export type Finished = {
 export const requests = new Map<string, { route: string; status: number; count: number; seconds: number }>();
 
 /** What the GraphQL layer found out about a request. */
-type Notes = { operation?: string; failed?: boolean; /** A stream began, at this performance.now(). */ answeredAt?: number };
+type Notes = {
+  operation?: string;
+  failed?: boolean /** A stream began, at this performance.now(). */;
+  answeredAt?: number;
+};
 const notes = new WeakMap<IncomingMessage, Notes>();
 
 const ROUTES = new Set(["/", "/graphql", "/healthz", "/readyz", "/metrics"]);

@@ -67,19 +67,22 @@ test.each(queries.filter(({ query }) => !isSubscription(query)))("$name", async 
   }
 });
 
-test.each(queries.filter(({ query }) => isSubscription(query)))("$name, which something happens to", async ({ query }) => {
-  const subscription = overWebSocket(api.url).subscribe(query);
-  // The change of an alert that fires: until the server listens, it misses it.
-  await until("a result", async () => {
-    await db.sql`select analytics.acknowledge_alert(alert_id => ${alertId})`;
-    await db.sql`update analytics.alerts set reason = 'breach ' || random() where id = ${alertId}`;
-    return subscription.results.length > 0;
-  });
-  const [{ data, errors }] = subscription.results as [{ data: Record<string, unknown>; errors?: unknown }];
-  expect(errors).toBeUndefined();
-  for (const value of Object.values(data)) expect([value].flat()).not.toEqual([]);
-  await subscription.stop();
-});
+test.each(queries.filter(({ query }) => isSubscription(query)))(
+  "$name, which something happens to",
+  async ({ query }) => {
+    const subscription = overWebSocket(api.url).subscribe(query);
+    // The change of an alert that fires: until the server listens, it misses it.
+    await until("a result", async () => {
+      await db.sql`select analytics.acknowledge_alert(alert_id => ${alertId})`;
+      await db.sql`update analytics.alerts set reason = 'breach ' || random() where id = ${alertId}`;
+      return subscription.results.length > 0;
+    });
+    const [{ data, errors }] = subscription.results as [{ data: Record<string, unknown>; errors?: unknown }];
+    expect(errors).toBeUndefined();
+    for (const value of Object.values(data)) expect([value].flat()).not.toEqual([]);
+    await subscription.stop();
+  },
+);
 
 test("what the old API offered is on the page, row by row", () => {
   for (const name of [

@@ -92,10 +92,12 @@ describe.each([
     const insert = (sql: TransactionSql, service: string, count: number) => sql`
       insert into analytics.alert_history (alert_id, rule_id, rule_version, service, status, reason, as_of)
       select n, 'any_failure', 1, ${service}, 'pending', 'breach', now() from generate_series(1, ${count}::int) as n`;
-    await db.sql.begin(async (sql) => {
-      await insert(sql, "undone", 3);
-      throw new Error("undo");
-    }).catch(() => {});
+    await db.sql
+      .begin(async (sql) => {
+        await insert(sql, "undone", 3);
+        throw new Error("undo");
+      })
+      .catch(() => {});
     await db.sql.begin((sql) => insert(sql, "many", 1000));
 
     await until("all", () => subscription.results.length >= 1000, 20_000);

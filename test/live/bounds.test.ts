@@ -62,6 +62,30 @@ describe("the origin of a WebSocket", () => {
   });
 });
 
+test("one client has so many connections, of both kinds together, and gets a place back", async () => {
+  const stream = overEventStream(api.url).subscribe("subscription { serviceHealth { service } }");
+  await until("the stream", () => stream.results.length > 0);
+  const sockets: Socket[] = [];
+  // Connections of the tests before may still be closing.
+  const wanted = LIVE.connectionsOfClient - 1;
+  await until(
+    "all places",
+    async () => {
+      await rawSocket().then(
+        (it) => sockets.push(it),
+        () => {},
+      );
+      return sockets.length === wanted;
+    },
+    30_000,
+  );
+  expect(await refusal({})).toBe(503);
+  sockets[0]!.socket.terminate();
+  await until("a place", async () => (await refusal({})) === undefined);
+  await stream.stop();
+  for (const { socket } of sockets) socket.terminate();
+});
+
 describe("over a WebSocket", () => {
   test("a message that is too large closes the connection", async () => {
     const { socket } = await rawSocket();
@@ -136,11 +160,13 @@ describe.each([
   });
 
   test("queries that are wrong are told why", async () => {
-    expect(await errorsOf("subscription { nothing }")).toMatchObject([{ message: expect.stringContaining("Cannot query field") }]);
-    expect(await errorsOf("subscription {")).toMatchObject([{ message: expect.stringContaining("Syntax Error") }]);
-    expect(await errorsOf("subscription { a: alertChanged { history { id } } b: alertChanged { history { id } } }")).toMatchObject([
-      { message: expect.stringContaining("must select only one top level field") },
+    expect(await errorsOf("subscription { nothing }")).toMatchObject([
+      { message: expect.stringContaining("Cannot query field") },
     ]);
+    expect(await errorsOf("subscription {")).toMatchObject([{ message: expect.stringContaining("Syntax Error") }]);
+    expect(
+      await errorsOf("subscription { a: alertChanged { history { id } } b: alertChanged { history { id } } }"),
+    ).toMatchObject([{ message: expect.stringContaining("must select only one top level field") }]);
   });
 
   test("nothing but subscriptions", async () => {
