@@ -48,6 +48,7 @@ create table analytics.alert_history (
 CREATE INDEX alert_history_alert_id_idx ON analytics.alert_history USING btree (alert_id)
 CREATE INDEX alert_history_as_of_idx ON analytics.alert_history USING btree (as_of)
 CREATE INDEX alert_history_rule_id_service_as_of_idx ON analytics.alert_history USING btree (rule_id, service, as_of DESC)
+CREATE TRIGGER notify_alert_changes AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.notify_alert_changes()
 CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.send_alert_messages()
 -- stacklens_viewer: select
 -- stacklens_worker: delete, insert, select, update
@@ -862,6 +863,10 @@ create function internal.latency_histogram_axis(latency_ms double precision) ret
 
 -- Deletes the messages that were sent and returns the next ones in their order, none when there are none or somebody else holds the lease. The holder renews it with internal.hold_alert_messages until they are sent.
 create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT '{}'::bigint[], max_messages integer DEFAULT 500) returns TABLE(id bigint, key text, message text) language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- stacklens_worker: execute
+
+-- Trigger: sends the ids of new rows of alert_history to the channel alert_changes, when the transaction commits.
+create function internal.notify_alert_changes() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
 -- Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.
