@@ -63,6 +63,7 @@ export function changes(databaseUrl: string): Changes {
       for (const setting of Object.entries(pgSettings(undefined, "subscription")))
         await client.query("select set_config($1, $2, false)", setting);
 
+      seen ??= new Set(await newest(client)); // before we listen: what comes after it is for the subscribers
       // One after the other, so that they keep their order.
       let queue = Promise.resolve();
       const deliverLater = (ids: string[]) => {
@@ -70,14 +71,9 @@ export function changes(databaseUrl: string): Changes {
       };
       client.on("notification", ({ payload }) => deliverLater(payload?.split(",") ?? []));
       await client.query(`listen ${CHANNEL}`);
-      const newest = await client.query<{ id: string }>(
-        "select id from analytics.alert_history order by id desc limit $1",
-        [WINDOW],
-      );
-      const ids = newest.rows.map(({ id }) => id).reverse();
-      if (seen && ids.length === WINDOW && !ids.some((id) => seen!.has(id))) endAll(missed());
-      else if (seen) deliverLater(ids);
-      seen ??= new Set(ids);
+      const ids = await newest(client);
+      if (ids.length === WINDOW && !ids.some((id) => seen!.has(id))) endAll(missed());
+      deliverLater(ids);
       if (isDown) log.info("changes of alerts are delivered again");
       isDown = false;
 
@@ -92,6 +88,14 @@ export function changes(databaseUrl: string): Changes {
       ended.catch(() => {});
       if (stopping.signal.aborted) await within(RETRY_MS, ended).catch(() => {});
     }
+  }
+
+  async function newest(client: pg.Client): Promise<string[]> {
+    const { rows } = await client.query<{ id: string }>(
+      "select id from analytics.alert_history order by id desc limit $1",
+      [WINDOW],
+    );
+    return rows.map(({ id }) => id).reverse();
   }
 
   async function deliver(client: pg.Client, ids: string[]): Promise<void> {
