@@ -43,14 +43,11 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
-  const enter = gate(config);
+  const { identified, admitted } = gate(config);
   let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
   let stopping = false;
   const handOver = (request: IncomingMessage, response: ServerResponse) => {
-    if (isEventStream(request) && doors && request.url?.split("?", 1)[0] === "/graphql")
-      return doors.stream(request, response);
-    if (!graphql.emit("request", request, response))
-      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+    if (!graphql.emit("request", request, response)) notReady(response);
   };
 
   const server = await listen(config.host, config.port, (request, response) => {
@@ -62,7 +59,9 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     if (reads && path === "/readyz")
       return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
     if (reads && path === "/metrics") return metrics(response, sql, self);
-    if (path === "/graphql") return enter(request, response, () => handOver(request, response));
+    if (path === "/graphql" && isEventStream(request))
+      return identified(request, response, () => (doors ? doors.stream(request, response) : notReady(response)));
+    if (path === "/graphql") return admitted(request, response, () => handOver(request, response));
     handOver(request, response);
   });
   server.on("upgrade", (request, socket, head) => {
@@ -113,6 +112,10 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
       Promise.all([self.stop(), subscriptions.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })]),
     ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
+}
+
+function notReady(response: ServerResponse): void {
+  json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
 }
 
 /** Waits for a database that can be served, and says once what it lacks. */

@@ -250,7 +250,7 @@ describe("every process works with its own login", () => {
     if (testServers().database === "embedded") skip("databases of the embedded server belong to its superuser");
     const why = await refused(as("stacklens_owner"));
     if (why) skip(why);
-    const name = unique("stacklens_test_owned");
+    const name = unique(`stacklens_test_${Date.now().toString(36)}_owned`);
     const url = new URL(db.url);
     url.pathname = `/${name}`;
     await db.sql.unsafe(`create database "${name}" owner stacklens_owner`);

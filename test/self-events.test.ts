@@ -86,7 +86,7 @@ test("other paths are named after their route; probes are not events", async () 
 });
 
 test("every request becomes one event, many at a time; stopping sends the last ones", async () => {
-  const own = await startApi(db.url, { selfEvents: true, ingestTopic: topic });
+  const own = await startApi(db.url, { selfEvents: true, ingestTopic: topic, requestsPerClient: 200 });
   const many = Array.from({ length: 200 }, (_, index) => index);
   await Promise.all(many.map(() => own.query("query Many { retention { nodes { tier } } }")));
   await own.query("query Last { retention { nodes { tier } } }");

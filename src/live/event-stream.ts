@@ -25,6 +25,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
 
   return {
     async handle(request, response) {
+      if (response.destroyed) return; // it left while its token was verified
       const leave = places.take(addressOf(request, trustProxy));
       if (typeof leave === "string") return refuse(response, 503, leave);
       response.once("close", leave);

@@ -6,17 +6,22 @@ import { type Identity, identify, remember, type Unauthorized } from "./identity
 import { json } from "./respond.ts";
 import { addressOf, turns } from "./turns.ts";
 
-/** Answers 401 to a wrong token, 429 to too many requests, or runs `next` once it is the turn of this client. */
-export function gate(config: Config): (request: IncomingMessage, response: ServerResponse, next: () => void) => void {
+type Door = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
+
+/**
+ * Two doors: `identified` answers 401 to a wrong token, else runs `next`; `admitted` does the same, then waits until it is the turn
+ * of this client, or answers 429. The first one is for streams, which stay open for as long as their reader likes and need bounds
+ * of their own.
+ */
+export function gate(config: Config): { identified: Door; admitted: Door } {
   const identity = identify(config);
   const turn = turns(config.requestsPerClient);
-  return (request, response, next) => {
+
+  const identified = (request: IncomingMessage, response: ServerResponse, next: (who: Identity) => void): void => {
     identity(request.headers.authorization).then(
       (who) => {
         remember(request, who);
-        // A stream stays open for as long as its reader likes; it has bounds of its own.
-        if (request.headers.accept?.includes("text/event-stream")) return next();
-        turn(nameOf(who, request, config), response, next);
+        next(who);
       },
       (error: Unauthorized) => {
         if (error.status === 401) response.setHeader("WWW-Authenticate", 'Bearer error="invalid_token"');
@@ -25,8 +30,13 @@ export function gate(config: Config): (request: IncomingMessage, response: Serve
       },
     );
   };
-}
-
-function nameOf({ subject }: Identity, request: IncomingMessage, { trustProxy }: Config): string {
-  return subject === undefined ? `address ${addressOf(request, trustProxy)}` : `subject ${subject}`;
+  return {
+    identified,
+    admitted: (request, response, next) =>
+      identified(request, response, ({ subject }) => {
+        const client =
+          subject === undefined ? `address ${addressOf(request, config.trustProxy)}` : `subject ${subject}`;
+        turn(client, response, next);
+      }),
+  };
 }

@@ -70,7 +70,7 @@ test("a busy port is one line with the remedy, and exit status 1", async () => {
 });
 
 test("without a database it says so once, waits, answers 503 with the reason, and is ready when the database is", async () => {
-  const late = unique("stacklens_test_late");
+  const late = unique(`stacklens_test_${Date.now().toString(36)}_late`);
   const url = new URL(db.url);
   url.pathname = `/${late}`;
   const server = await start({ DATABASE_URL: url.href });

@@ -9,9 +9,14 @@ import { reason } from "../../src/log.ts";
 const SQL = fileURLToPath(new URL("../../sql", import.meta.url));
 const OBJECTS = readFileSync(new URL("objects.sql", import.meta.url), "utf8");
 
-/** The files under sql/, as paths from there. */
+/** The files under sql/ that have an object each, as paths from there. */
 export function sqlFiles(): string[] {
-  return globSync("**/*.sql", { cwd: SQL }).sort();
+  return globSync("{functions,views}/**/*.sql", { cwd: SQL }).sort();
+}
+
+/** The files that make roles and give them their rights; these are rights to the objects, so they come last. */
+function roleFiles(): string[] {
+  return globSync("roles/*.sql", { cwd: SQL }).sort();
 }
 
 /** The text of a file under sql/. */
@@ -30,10 +35,12 @@ export async function differences(sql: Sql): Promise<string[]> {
         return new Map(rows.map(({ name, definition }) => [name, definition]));
       };
       const before = await objects();
-      for (const file of sqlFiles())
-        await sql
+      const run = (file: string) =>
+        sql
           .savepoint((sql) => sql.unsafe(readSqlFile(file)))
           .catch((error) => found.push(`sql/${file} does not run on the migrated database: ${reason(error)}`));
+      for (const file of sqlFiles()) await run(file);
+      if (found.length === 0) for (const file of roleFiles()) await run(file);
       for (const [name, definition] of await objects())
         if (!before.has(name)) found.push(`${name} is in a file under sql/, but not in the migrated database`);
         else if (before.get(name) !== definition)
