@@ -6,6 +6,7 @@ import "postgraphile";
 import "postgraphile/grafserv";
 import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { AdhocQueryPlugin } from "./src/graphql/adhoc-query.ts";
 import { BoundsPlugin } from "./src/graphql/bounds.ts";
 import { DescriptionsPlugin } from "./src/graphql/descriptions.ts";
 import { maskError } from "./src/graphql/errors.ts";
@@ -35,6 +36,7 @@ const preset: GraphileConfig.Preset = {
     NotesPlugin,
     SharedRowsPlugin,
     SubscriptionsPlugin,
+    AdhocQueryPlugin,
   ],
   // Relay's node ids, and what was for its first version
   disablePlugins: ["NodePlugin", "QueryQueryPlugin", "MutationPayloadQueryPlugin", "PgMutationPayloadEdgePlugin"],

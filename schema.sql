@@ -50,6 +50,7 @@ CREATE INDEX alert_history_as_of_idx ON analytics.alert_history USING btree (as_
 CREATE INDEX alert_history_rule_id_service_as_of_idx ON analytics.alert_history USING btree (rule_id, service, as_of DESC)
 CREATE TRIGGER notify_alert_changes AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.notify_alert_changes()
 CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.send_alert_messages()
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: delete, insert, select, update
 
@@ -91,6 +92,7 @@ CREATE INDEX alert_rules_metric_lookback_idx ON analytics.alert_rules USING btre
 CREATE TRIGGER check_alert_rule BEFORE INSERT OR UPDATE ON analytics.alert_rules FOR EACH ROW EXECUTE FUNCTION internal.check_alert_rule()
 CREATE TRIGGER reset_alerts_of_changed_rules AFTER UPDATE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
 CREATE TRIGGER reset_alerts_of_deleted_rules AFTER DELETE ON analytics.alert_rules REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION internal.reset_alerts()
+-- stacklens_adhoc: select
 -- stacklens_operator: delete, select
 -- stacklens_worker: select, update
 
@@ -131,6 +133,7 @@ CREATE INDEX alerts_triggered_at_idx ON analytics.alerts USING btree (triggered_
 CREATE UNIQUE INDEX alerts_open_key ON analytics.alerts USING btree (rule_id, service) WHERE (status <> 'resolved'::analytics.alert_status)
 CREATE TRIGGER record_changed_alerts AFTER UPDATE ON analytics.alerts REFERENCING OLD TABLE AS old_alerts NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
 CREATE TRIGGER record_new_alerts AFTER INSERT ON analytics.alerts REFERENCING NEW TABLE AS new_alerts FOR EACH STATEMENT EXECUTE FUNCTION internal.record_alert_history()
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: delete, insert, select, update
 
@@ -160,6 +163,7 @@ CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
 -- columnstore: segment by service, order by "time" DESC
 -- policy: policy_compression every 00:10:00 {"compress_after": "02:00:00"}
 -- policy: policy_retention every 00:10:00 {"drop_after": "1 day"}
+-- stacklens_adhoc: select
 -- stacklens_ingest: insert
 -- stacklens_operator: select
 -- stacklens_worker: select
@@ -178,6 +182,7 @@ create table analytics.rejected_events (
   constraint rejected_events_pkey PRIMARY KEY (id)
 )
 CREATE INDEX rejected_events_received_at_idx ON analytics.rejected_events USING btree (received_at)
+-- stacklens_adhoc: select
 -- stacklens_ingest: insert, select, update
 -- stacklens_operator: select
 -- stacklens_worker: delete, select
@@ -195,6 +200,7 @@ create table analytics.retention (
 )
 CREATE TRIGGER apply_retention AFTER INSERT OR DELETE OR UPDATE ON analytics.retention FOR EACH STATEMENT EXECUTE FUNCTION internal.apply_retention()
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON analytics.retention FOR EACH ROW EXECUTE FUNCTION internal.touch_updated_at()
+-- stacklens_adhoc: select
 -- stacklens_ingest: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
@@ -206,6 +212,7 @@ create table analytics.services (
   last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
   constraint services_pkey PRIMARY KEY (service)
 )
+-- stacklens_adhoc: select
 -- stacklens_ingest: insert, select, update
 -- stacklens_viewer: select
 -- stacklens_worker: delete, select
@@ -226,6 +233,7 @@ create table analytics.silences (
   constraint silence_ends_after_it_starts CHECK ((ends_at > starts_at))
 )
 CREATE INDEX silences_ends_at_idx ON analytics.silences USING btree (ends_at)
+-- stacklens_adhoc: select
 -- stacklens_operator: delete
 -- stacklens_viewer: select
 -- stacklens_worker: delete, select
@@ -328,6 +336,7 @@ create view analytics.active_alerts (
   silenced boolean -- A silence holds back its message.
   evaluated_at timestamp with time zone -- Evaluation that value is from.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -358,6 +367,7 @@ create view analytics.endpoint_metrics_5min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -377,6 +387,7 @@ create view analytics.high_risk_events (
   request_id text -- Identifier of the request.
   trace_id text -- Identifier of the trace.
 )
+-- stacklens_adhoc: select
 -- stacklens_operator: select
 -- stacklens_worker: select
 
@@ -399,6 +410,7 @@ create view analytics.metrics_1hour (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -421,6 +433,7 @@ create view analytics.metrics_1min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -443,6 +456,7 @@ create view analytics.metrics_5min (
   avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -460,6 +474,7 @@ create view analytics.performance_trend (
   error_rate_change double precision -- Percentage points more or less than in the bucket before.
   latency_p95_change double precision -- Milliseconds more or less than in the bucket before.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -478,6 +493,7 @@ create view analytics.service_health (
   high_risk_count bigint -- Events with a business risk score above 0.7 in the last minute.
   last_seen timestamp with time zone -- Time of the newest event, within 10 s.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -506,6 +522,7 @@ create view analytics.slowest_services (
   latency_mean double precision -- Mean latency in ms.
   latency_max double precision -- Largest latency in ms.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -543,6 +560,7 @@ create view analytics.top_error_services (
   latency_mean double precision -- Mean latency in ms.
   latency_max double precision -- Largest latency in ms.
 )
+-- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
@@ -708,6 +726,7 @@ create function analytics.acknowledge_alert(alert_id bigint, comment text DEFAUL
 
 -- Alerts by severity and present status: those that are open, and those that were resolved within the period. triggered counts those that began to fire within it; the mean times are from then to the acknowledgement and to the end.
 create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interval) returns TABLE(severity analytics.alert_severity, total bigint, pending bigint, active bigint, acknowledged bigint, resolved bigint, triggered bigint, mean_time_to_acknowledge interval, mean_time_to_resolve interval) language sql stable parallel unsafe
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
 -- Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies of the database and the worker do the same by themselves every 10 minutes.
@@ -720,14 +739,17 @@ create function analytics.evaluate_alert_rules(as_of timestamp with time zone DE
 
 -- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
 create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
 -- One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.
 create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, throughput double precision, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
 -- Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.
-create function analytics.sla(service text DEFAULT NULL::text, period interval DEFAULT '24:00:00'::interval, objective double precision DEFAULT 99.9) returns SETOF analytics.service_level language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+create function analytics.sla(service text DEFAULT NULL::text, period interval DEFAULT '24:00:00'::interval, objective double precision DEFAULT 99.9) returns SETOF analytics.service_level language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
 -- The state of StackLens itself: what it stores, how far behind it is, what fires.
@@ -741,6 +763,7 @@ create function internal.alert_metrics() returns TABLE(name text, builtin boolea
 
 -- Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.
 create function internal.alert_text(rule_name text, service text, metric text, operator text, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -758,6 +781,7 @@ create function internal.apply_retention() returns trigger language plpgsql vola
 
 -- Whether a value is on the alerting side of a threshold; NULL for no value.
 create function internal.breaches(value double precision, operator text, threshold double precision) returns boolean language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
@@ -794,6 +818,7 @@ create function internal.custom_metric_samples(as_of timestamp with time zone) r
 
 -- Failed requests as percent (0..100) of all; NULL, not 0, when there are none.
 create function internal.error_rate(failed bigint, total bigint) returns double precision language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
@@ -804,36 +829,42 @@ create function internal.event_rows(since timestamp with time zone, until timest
 
 -- Complementary exponential integral Ein(x) for x >= 0, absolute error below 1e-6. Formulas 5.1.53 and 5.1.56 of Abramowitz and Stegun, Handbook of Mathematical Functions.
 create function internal.exponential_integral(x double precision) returns double precision language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Health from error rate (percent) and p99 latency (ms); NULL without requests, since missing data is not health.
 create function internal.health(total_requests bigint, error_rate double precision, latency_p99 double precision) returns analytics.health language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Sum of two histograms of the same shape, bin by bin; NULL counts as empty. Error 22003 when a bin exceeds 2147483647.
 create function internal.histogram_add(a integer[], b integer[]) returns integer[] language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Latency (ms) that stands for a bin of a latency histogram: its geometric middle, kept within [smallest, largest]. Bin 1 is below 0.1 ms and stands for the smallest, bin 402 is 10 min and above and stands for the largest.
 create function internal.histogram_bin_middle(bin bigint, smallest double precision, largest double precision) returns double precision language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Percentiles (ms) of a latency histogram by nearest rank (percentile_disc), one for each fraction (0..1), within 2 % between 0.1 ms and 10 min, never outside [smallest, largest]. An empty or NULL histogram has NULL percentiles. Same idea and error bound as DDSketch (Masson, Rim, Lee: DDSketch, VLDB 2019).
 create function internal.histogram_percentiles(histogram integer[], smallest double precision, largest double precision, fractions double precision[]) returns double precision[] language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Sum of histograms of the same shape, bin by bin; NULLs are left out, NULL for no histogram.
 create aggregate internal.histogram_sum(integer[]) returns integer[] language internal immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
@@ -857,6 +888,7 @@ create function internal.known_services(as_of timestamp with time zone) returns 
 
 -- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
 create function internal.latency_histogram_axis(latency_ms double precision) returns double precision language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
@@ -897,18 +929,21 @@ create function internal.send_alert_messages() returns trigger language plpgsql 
 
 -- Bit (0..24575) that a hashed value sets in a distinct-count sketch: cells of geometrically falling probability.
 create function internal.sketch_cell(hash bigint) returns integer language sql immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Estimated number of distinct values in a sketch (standard error 1.5 %, to some 10 million); 0 for an empty one. Linear counting (Whang et al., 1990) over cells of geometrically falling probability, as in multiresolution bitmaps (Estan, Varghese, Fisk, 2003).
-create function internal.sketch_estimate(sketch bit) returns bigint language plpgsql immutable parallel safe strict set search_path=pg_catalog, pg_temp
+create function internal.sketch_estimate(sketch bit) returns bigint language plpgsql immutable parallel safe strict security definer set search_path=pg_catalog, pg_temp
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Distinct-count sketch of the cells given as first argument (internal.sketch_cell); the second argument is always 1. NULL cells are left out. Sketches merge with bit_or and are read by internal.sketch_estimate.
 create aggregate internal.sketch(integer, integer) returns bit language internal immutable parallel safe
+-- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
@@ -923,6 +958,7 @@ create function internal.touch_updated_at() returns trigger language plpgsql vol
 
 -- Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.
 create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 

@@ -820,3 +820,9 @@ insert into analytics.alert_rules (id, name, description, metric, operator, thre
 --
 
 --!include roles/grants.sql
+
+--
+-- Ad-hoc queries
+--
+
+--!include roles/adhoc.sql

@@ -4,6 +4,7 @@ import type { LogLevel } from "./log.ts";
 
 export type Config = {
   databaseUrl: string;
+  adhocDatabaseUrl?: string;
   kafka: {
     brokers: string[];
     ssl: boolean;
@@ -117,6 +118,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ["postgres:", "postgresql:"],
     "postgres://user:password@host:5432/database",
   );
+  const adhocDatabaseUrl = database("ADHOC_DATABASE_URL");
   const rootDatabaseUrl = database("ROOT_DATABASE_URL");
   const shadowDatabaseUrl = database("SHADOW_DATABASE_URL");
 
@@ -134,6 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       .map((origin) => origin.trim())
       .filter(Boolean),
     selfEvents: flag("SELF_EVENTS", "on"),
+    ...(adhocDatabaseUrl && { adhocDatabaseUrl }),
     ...(jwtSecret && { jwtSecret }),
     ...(jwksUrl && { jwksUrl }),
     ...(jwtIssuer && { jwtIssuer }),

@@ -8,6 +8,7 @@ import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
+import { adhocQueries } from "./adhoc/queries.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db.ts";
 import { masking } from "./graphql/errors.ts";
@@ -80,6 +81,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
   const subscriptions = live(config, pool);
+  const adhoc = adhocQueries(config.databaseUrl, config.adhocDatabaseUrl);
   const instance = postgraphile({
     extends: [preset],
     plugins: config.introspection ? [] : [NoIntrospectionPlugin],
@@ -93,7 +95,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
       }),
     ],
     grafserv: { graphiql: config.ide, maskError: masking(config) },
-    schema: { retryOnInitFail: retry },
+    schema: { retryOnInitFail: retry, adhocQueries: adhoc },
   });
   await instance.getSchema();
   const serv = instance.createServ(grafserv);
@@ -109,7 +111,14 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     // Whatever still runs, a query of 10 s for instance, is not waited for.
     await within(
       STOP_LIMIT_MS,
-      Promise.all([self.stop(), subscriptions.stop(), pool.end(), ready.release(), sql.end({ timeout: 1 })]),
+      Promise.all([
+        self.stop(),
+        subscriptions.stop(),
+        pool.end(),
+        adhoc.close(),
+        ready.release(),
+        sql.end({ timeout: 1 }),
+      ]),
     ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
 }

@@ -146,7 +146,9 @@ describe("the files under sql/", () => {
   });
 
   test("have one object each, named after it", () => {
-    const wrong = sqlFiles().filter((file) => {
+    // What is for roles belongs to no schema.
+    const objects = sqlFiles().filter((file) => !file.startsWith("roles/"));
+    const wrong = objects.filter((file) => {
       const created = readSqlFile(file).matchAll(/create or replace (function|procedure|aggregate|view) (\w+)\.(\w+)/g);
       const files = [...created].map(([, kind, schema, name]) =>
         kind === "view" ? `views/${name}.sql` : `functions/${schema}/${name}.sql`,

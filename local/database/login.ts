@@ -15,7 +15,9 @@ const readReported = `
 const readRole = (name: string) => `
   select oid, rolcanlogin, rolconnlimit,
     (select array_to_string(array_agg(option), e'\\n') from pg_db_role_setting, unnest(setconfig) option
-      where setrole in (0, pg_roles.oid) and setdatabase in (0, 1))
+      where setrole in (0, pg_roles.oid) and setdatabase in (0, 1)
+        -- they are set as the role itself: what only a superuser sets, such as temp_file_limit, is left out
+        and not exists (select from pg_settings where name = split_part(option, '=', 1) and context = 'superuser'))
   from pg_roles where rolname = ${quote(name)}`;
 
 /** A login that is refused. */

@@ -4,11 +4,16 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 
 export const REQUEST_TIMEOUT_MS = 30_000; // to receive a request; a client that sends slower than that holds a connection
+// Longer than the minute after which proxies drop an idle connection: the one who uses it must not be the one who is told last.
+const KEEP_ALIVE_MS = 65_000;
 const DRAIN_MS = 1_000; // for requests that are under way when we stop
 
 /** @throws Error whose message is one line with the remedy. */
 export async function listen(host: string, port: number, listener: RequestListener): Promise<Server> {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, listener);
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+    listener,
+  );
   server.listen(port, host);
   try {
     await once(server, "listening");

@@ -100,6 +100,7 @@ test("what the old API offered is on the page, row by row", () => {
     "alertStats",
     "stats",
     "/metrics",
+    "adhocQuery(",
   ])
     expect(page).toContain(name);
 });

@@ -28,7 +28,7 @@ afterAll(async () => {
 test("the root fields are the views, tables and functions of analytics, by the names that SQL gives them", () => {
   expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual(
     [
-      "activeAlerts alert alertHistory alertRule alertRules alertStats alerts endpointMetrics5min events highRiskEvents",
+      "activeAlerts adhocQuery alert alertHistory alertRule alertRules alertStats alerts endpointMetrics5min events highRiskEvents",
       "metrics metrics1hour metrics1min metrics5min performanceTrend rejectedEvents retention service serviceHealth",
       "serviceSummary services silences sla slowestServices stats topErrorServices",
     ].flatMap((line) => line.split(" ")),

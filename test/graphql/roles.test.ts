@@ -29,11 +29,12 @@ const SECRETS = {
 };
 
 /** Lists that are for operators as a whole, and columns that are, wherever they appear. */
-const OPERATOR_LISTS = /^(events|rejectedEvents)\./;
+const OPERATOR_LISTS = /^(events|rejectedEvents|adhocQuery)\./;
 const OPERATOR_COLUMNS = /\.(userId|sourceIp|attributes|payload|errorMessage|lastError)$/;
 
 /** Values for arguments that must be given. */
 const ARGUMENTS: Record<string, string> = {
+  adhocQuery: 'sql: "table services"',
   metrics: "resolution: ONE_MINUTE",
   alert: 'id: "1"',
   alertRule: 'id: "high_error_rate"',

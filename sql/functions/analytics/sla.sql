@@ -1,4 +1,5 @@
 -- From sums over the period, never from an average of ratios.
+-- Definer: its body reaches into schema internal, where who asks need not be let in.
 create or replace function analytics.sla(
   service text default null,
   period interval default interval '24 hours',
@@ -8,6 +9,7 @@ returns setof analytics.service_level
 language plpgsql
 stable
 parallel unsafe
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -42,3 +44,5 @@ comment on function analytics.sla(text, interval, double precision) is
   'Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the '
   'objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, '
   'negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.';
+
+revoke all on function analytics.sla(text, interval, double precision) from public;

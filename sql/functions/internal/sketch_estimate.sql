@@ -1,11 +1,13 @@
 -- How many distinct values set the bits of a sketch: Newton's method on expected fill = observed fill, in ln(n).
 -- With K cells over the ratio exp(R) the standard error is sqrt(ln 2 * R / K) = 1.5 %, at every size.
+-- Definer: its body names another function of schema internal, where readers of the views need not be let in.
 create or replace function internal.sketch_estimate(sketch bit)
 returns bigint
 language plpgsql
 immutable
 parallel safe
 strict
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -32,3 +34,5 @@ comment on function internal.sketch_estimate(bit) is
   'Estimated number of distinct values in a sketch (standard error 1.5 %, to some 10 million); 0 for an empty one. '
   'Linear counting (Whang et al., 1990) over cells of geometrically falling probability, as in multiresolution bitmaps '
   '(Estan, Varghese, Fisk, 2003).';
+
+revoke all on function internal.sketch_estimate(bit) from public;
