@@ -25,13 +25,15 @@ export function createInbox(socket: Socket) {
       }
       if (bytes > inboxLimit) socket.pause();
     },
-    /** One unit, if it is complete: a simple query, or everything up to Sync or Flush. */
+    /** One unit, if it is complete: a simple query, everything up to Sync or Flush, or Terminate. */
     takeUnit(): Message[] | undefined {
       while (/[dcf]/.test(typeAt(0))) take(1); // the rest of a COPY that has failed
-      if (/[QF]/.test(typeAt(0))) return take(1);
+      if (/[QFX]/.test(typeAt(0))) return take(1);
       const end = messages.findIndex((part) => /[SH]/.test(typeOf(part)));
       return end < 0 ? undefined : take(end + 1);
     },
+    /** Whether the client has taken its leave, and only wants what it has sent to be done. */
+    terminates: () => typeAt(messages.length - 1) === "X",
     /** Data of a COPY, all there is, and whether it ends with it; Sync and Flush are ignored inside one. */
     takeData(): { data: Message[]; last: boolean } {
       let count = 0;

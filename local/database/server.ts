@@ -4,7 +4,7 @@ import { databaseCommand } from "./commands.ts";
 import type { Databases } from "./databases.ts";
 import { login } from "./login.ts";
 import { createSession, type Session } from "./session.ts";
-import { createSplitter, error, message, readyForQuery, typeOf } from "./wire.ts";
+import { createSplitter, error, message, readyForQuery } from "./wire.ts";
 
 const sslRequest = 80877103;
 const gssRequest = 80877104;
@@ -64,9 +64,10 @@ export function createGateway(databases: Databases): Gateway {
     let start: Buffer = Buffer.alloc(0);
     const starting = (chunk: Buffer) => {
       start = Buffer.concat([start, chunk]);
-      while (start.length >= 8 && start.length >= Math.min(start.readInt32BE(0), 10_000)) {
+      while (start.length >= 8) {
         const length = start.readInt32BE(0);
         if (length < 8 || length > 10_000) return socket.destroy(); // another protocol
+        if (start.length < length) return;
         const code = start.readInt32BE(4);
         const body = start.subarray(8, length);
         start = start.subarray(length);
@@ -90,7 +91,6 @@ export function createGateway(databases: Databases): Gateway {
                 const messages = split(bytes);
                 if (!messages) return session.client.end("08P01", "invalid message length");
                 session.receive(messages);
-                if (messages.some((part) => typeOf(part) === "X")) socket.end();
               };
               socket.on("data", receive);
               if (start.length > 0) receive(start);

@@ -33,6 +33,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   const inbox = createInbox(socket);
   let wakeUp: (() => void) | undefined;
   let gone = false;
+  let leaving = false;
   /** I, T or E, as Postgres says it: idle, in a transaction, in a failed one. */
   let status = "I";
   let transactionAt = 0;
@@ -235,6 +236,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
 
   /** Leaves nothing behind: no transaction, no statements. */
   const leave = async () => {
+    leaving = true;
     turn = await turns.acquire(client);
     await run(Buffer.concat([...statements.farewell(), sync]));
     if (turn === "lent") await run(nested.plan([message("Q", "rollback")]).instead!);
@@ -264,6 +266,7 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   const hangUp = () => {
     if (gone) return;
     gone = true;
+    if (leaving) return;
     if (running) stop("user request");
     turns.withdraw(client);
     wakeUp?.();
@@ -272,9 +275,11 @@ export function createSession(id: number, socket: Socket, database: Database, cl
   const loop = async () => {
     while (!gone) {
       const unit = inbox.takeUnit();
-      if (unit) await runUnit(unit);
-      else await wait();
+      if (!unit) await wait();
+      else if (typeOf(unit[0]!) === "X") break;
+      else await runUnit(unit);
     }
+    socket.end();
     await leave();
   };
   // Rejected only when Postgres has ended, or an assumption about it is wrong; the other clients go on.
@@ -287,10 +292,13 @@ export function createSession(id: number, socket: Socket, database: Database, cl
       if (copying) feed();
       wakeUp?.();
     },
-    /** The client has gone. */
-    hangUp,
+    /** The connection has gone. */
+    hangUp() {
+      if (copying || !inbox.terminates()) hangUp();
+    },
     /** A CancelRequest has come. */
     cancel() {
+      if (leaving) return;
       if (running) stop("user request");
       else turns.withdraw(client);
     },
