@@ -104,8 +104,8 @@ export async function openDatabase(
   };
 
   /** Lets the gateway itself have a turn, as the superuser. */
-  const inTurn = async <T>(action: (gateway: Client) => Promise<T>): Promise<T> => {
-    const gateway = newGateway();
+  const inTurn = async <T>(action: (gateway: Client) => Promise<T>, patient = false): Promise<T> => {
+    const gateway = { ...newGateway(), patient };
     await turns.acquire(gateway);
     try {
       return await action(gateway);

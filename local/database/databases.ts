@@ -97,7 +97,7 @@ export async function openDatabases(dataDirectory: string, compiled: WebAssembly
           'oid', 1 << 30 | hashtext(name), 'datname', name, 'datistemplate', name = '${pristine}'))).*
         from pg_database d, unnest(${list}) name
         where d.oid = 1 and not exists (select from pg_database where datname = name)`;
-    to.then((database) => database.inTurn((gateway) => database.ask(gateway, others))).catch(() => {});
+    to.then((database) => database.inTurn((gateway) => database.ask(gateway, others), true)).catch(() => {});
   };
 
   const databases = {

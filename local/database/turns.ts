@@ -5,6 +5,8 @@
 export interface Guest {
   /** Whether this guest, idle in its transaction, waits for the other one. */
   hosts(other: Guest): boolean;
+  /** Whether it can wait as long as it takes. */
+  patient?: boolean;
 }
 
 export type Turn = "own" | "lent" | "withdrawn";
@@ -62,8 +64,8 @@ export function createTurns() {
       queue = queue.filter((entry) => entry !== place);
       place?.admit("withdrawn");
     },
-    /** How many guests wait. */
-    waiting: () => queue.length,
+    /** How many guests wait that want to go on. */
+    waiting: () => queue.filter(({ guest }) => !guest.patient).length,
     /** Whether the owner keeps its turn without using it. */
     paused: () => owner !== undefined && paused,
   };
