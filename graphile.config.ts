@@ -19,6 +19,7 @@ import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
 import { session } from "./src/graphql/session.ts";
+import { SharedRowsPlugin, SubscriptionsPlugin } from "./src/graphql/subscriptions.ts";
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset],
@@ -33,6 +34,8 @@ const preset: GraphileConfig.Preset = {
     MissingRowsPlugin,
     BoundsPlugin,
     NotesPlugin,
+    SharedRowsPlugin,
+    SubscriptionsPlugin,
     AdhocQueryPlugin,
   ],
   // Relay's node ids, and what was for its first version
@@ -49,7 +52,7 @@ const preset: GraphileConfig.Preset = {
     graphqlPath: "/graphql",
     graphiqlPath: "/", // the IDE
     graphiqlOnGraphQLGET: false,
-    websockets: false, // until there are subscriptions
+    websockets: false, // ours, with bounds: src/live
     maxRequestLength: 100_000, // bytes
     allowedRequestContentTypes: ["application/json"], // others can be sent by a form of a foreign page
     maskError,

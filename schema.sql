@@ -48,6 +48,7 @@ create table analytics.alert_history (
 CREATE INDEX alert_history_alert_id_idx ON analytics.alert_history USING btree (alert_id)
 CREATE INDEX alert_history_as_of_idx ON analytics.alert_history USING btree (as_of)
 CREATE INDEX alert_history_rule_id_service_as_of_idx ON analytics.alert_history USING btree (rule_id, service, as_of DESC)
+CREATE TRIGGER notify_alert_changes AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.notify_alert_changes()
 CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFERENCING NEW TABLE AS new_history FOR EACH STATEMENT EXECUTE FUNCTION internal.send_alert_messages()
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
@@ -958,6 +959,10 @@ create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT 
 -- The state of an alert after the evaluation at as_of, which found a breach, clean, no_data, evaluation_failed or the end of the rule or service. Everything NULL from status on: there is no alert yet, and a breach begins one.
 create function internal.next_alert_state(as_of timestamp with time zone, finding text, measured_value double precision, pending_period interval, keep_firing_for interval, on_no_data analytics.no_data_policy, status analytics.alert_status, reason text, value double precision, breaching_since timestamp with time zone, clean_since timestamp with time zone, frozen_at timestamp with time zone) returns TABLE(new_status analytics.alert_status, new_reason text, new_value double precision, new_breaching_since timestamp with time zone, new_clean_since timestamp with time zone, new_frozen_at timestamp with time zone) language sql stable parallel safe
 -- stacklens_viewer: execute
+-- stacklens_worker: execute
+
+-- Trigger: sends the ids of new rows of alert_history to the channel alert_changes, when the transaction commits.
+create function internal.notify_alert_changes() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
 -- Gauges for GET /metrics: name, help, labels, value; value NULL where there is none. Samples of one name are together.

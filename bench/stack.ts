@@ -21,8 +21,8 @@ export type Stack = {
   stop: () => Promise<void>;
 };
 
-/** Prepares a stack; `name` makes its database and topics its own. */
-export async function startStack(name: string): Promise<Stack> {
+/** Prepares a stack; `name` makes its database and topics its own, `more` is for the environment of its processes. */
+export async function startStack(name: string, more: Record<string, string> = {}): Promise<Stack> {
   const [database, broker] = await Promise.all([databaseServer(), kafkaServer()]);
   const id = `stacklens_bench_${name}_${Date.now().toString(36)}`;
   const admin = connect(database.url, "stacklens bench", 1);
@@ -46,7 +46,14 @@ export async function startStack(name: string): Promise<Stack> {
     env,
     start: (file) => {
       const child = spawn(process.execPath, [fileURLToPath(new URL(`../src/${file}`, import.meta.url))], {
-        env: { ...process.env, ...env, DATABASE_URL: url, KAFKA_BROKERS: broker.brokers.join(","), LOG_LEVEL: "warn" },
+        env: {
+          ...process.env,
+          ...env,
+          ...more,
+          DATABASE_URL: url,
+          KAFKA_BROKERS: broker.brokers.join(","),
+          LOG_LEVEL: "warn",
+        },
         stdio: ["ignore", "inherit", "inherit"],
       });
       children.push(child);

@@ -756,6 +756,7 @@ comment on table internal.alert_publisher is
 --!include functions/internal/reset_alerts.sql
 --!include functions/internal/alert_text.sql
 --!include functions/internal/record_alert_history.sql
+--!include functions/internal/notify_alert_changes.sql
 --!include functions/internal/send_alert_messages.sql
 --!include functions/internal/is_silenced.sql
 --!include functions/internal/breaches.sql
@@ -808,6 +809,11 @@ create trigger send_alert_messages
 after insert on analytics.alert_history
 referencing new table as new_history
 for each statement execute function internal.send_alert_messages();
+
+create trigger notify_alert_changes
+after insert on analytics.alert_history
+referencing new table as new_history
+for each statement execute function internal.notify_alert_changes();
 
 insert into analytics.alert_rules (id, name, description, metric, operator, threshold, lookback, severity) values
   (

@@ -14,6 +14,9 @@ import { connect } from "./db.ts";
 import { masking } from "./graphql/errors.ts";
 import { NoIntrospectionPlugin } from "./graphql/introspection.ts";
 import { INTROSPECTION_SETTINGS } from "./graphql/session.ts";
+import { isEventStream } from "./live/event-stream.ts";
+import { live } from "./live/live.ts";
+import { refuse } from "./live/websocket.ts";
 import { log, reason } from "./log.ts";
 import { run } from "./process.ts";
 import { noSelfEvents, selfEvents } from "./self-events.ts";
@@ -41,11 +44,11 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   const self = config.selfEvents ? selfEvents(config) : noSelfEvents();
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
-  const { admitted } = gate(config);
+  const { identified, admitted } = gate(config);
+  let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
   let stopping = false;
   const handOver = (request: IncomingMessage, response: ServerResponse) => {
-    if (!graphql.emit("request", request, response))
-      json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
+    if (!graphql.emit("request", request, response)) notReady(response);
   };
 
   const server = await listen(config.host, config.port, (request, response) => {
@@ -57,8 +60,16 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     if (reads && path === "/readyz")
       return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
     if (reads && path === "/metrics") return metrics(response, sql, self);
+    if (path === "/graphql" && isEventStream(request))
+      return identified(request, response, () => (doors ? doors.stream(request, response) : notReady(response)));
     if (path === "/graphql") return admitted(request, response, () => handOver(request, response));
     handOver(request, response);
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (request.url?.split("?", 1)[0] !== "/graphql")
+      return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
+    if (!doors || stopping) return refuse(socket, "503 Service Unavailable", "not ready: see /readyz");
+    doors.upgrade(request, socket, head);
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
@@ -69,6 +80,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
 
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
+  const subscriptions = live(config, pool);
   const adhoc = adhocQueries(config.databaseUrl, config.adhocDatabaseUrl);
   const instance = postgraphile({
     extends: [preset],
@@ -78,6 +90,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
         pool,
         schemas: ["analytics"],
         pubsub: false,
+        pgSubscriber: subscriptions.subscriber,
         pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
       }),
     ],
@@ -85,19 +98,33 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     schema: { retryOnInitFail: retry, adhocQueries: adhoc },
   });
   await instance.getSchema();
-  await instance.createServ(grafserv).addTo(graphql);
+  const serv = instance.createServ(grafserv);
+  await serv.addTo(graphql);
+  doors = subscriptions.doors(serv);
   hasSchema = true;
 
   return async () => {
     stopping = true;
+    await doors?.close();
     await close(server);
     await instance.release();
     // Whatever still runs, a query of 10 s for instance, is not waited for.
     await within(
       STOP_LIMIT_MS,
-      Promise.all([self.stop(), pool.end(), adhoc.close(), ready.release(), sql.end({ timeout: 1 })]),
+      Promise.all([
+        self.stop(),
+        subscriptions.stop(),
+        pool.end(),
+        adhoc.close(),
+        ready.release(),
+        sql.end({ timeout: 1 }),
+      ]),
     ).catch((error) => log.warn("server stops without waiting any longer", { error }));
   };
+}
+
+function notReady(response: ServerResponse): void {
+  json(response, 503, { errors: [{ message: "The database is not ready: see /readyz" }] });
 }
 
 /** Waits for a database that can be served, and says once what it lacks. */

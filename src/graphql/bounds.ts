@@ -38,6 +38,7 @@ type Measure = typeof NOTHING;
 const PARTS = new Set(["nodes", "edges", "node", "pageInfo"]);
 
 type Variables = Record<string, unknown>;
+type Operation = { kind: "query" | "mutation" | "subscription"; name: string | undefined };
 
 export const BoundsPlugin: GraphileConfig.Plugin = {
   name: "BoundsPlugin",
@@ -46,10 +47,18 @@ export const BoundsPlugin: GraphileConfig.Plugin = {
     middleware: {
       processGraphQLRequestBody(next, { body, request }) {
         if (typeof body.query === "string") {
-          const name = assertBounded(body.query, isObject(body.variableValues) ? body.variableValues : {});
+          const operations = assertBounded(body.query, isObject(body.variableValues) ? body.variableValues : {});
+          const { operationName } = body;
+          const asked = operations.find(({ name }) => name === operationName) ?? operations[0];
           const http = request?.requestContext.node?.req;
-          const operation = typeof body.operationName === "string" ? body.operationName : name;
+          const operation = typeof operationName === "string" ? operationName : asked?.name;
           if (http && operation) note(http, { operation });
+          // `request` is there for what is answered with JSON; src/live has subscriptions.
+          if (request && asked?.kind === "subscription")
+            throw new SafeError("A subscription needs a WebSocket, or `Accept: text/event-stream`", {
+              statusCode: 400,
+              code: "BAD_REQUEST",
+            });
         }
         return next();
       },
@@ -58,16 +67,16 @@ export const BoundsPlugin: GraphileConfig.Plugin = {
 };
 
 /**
- * Measures a document with its variables, and answers the name of its first operation.
+ * Measures a document with its variables, and answers its operations.
  * @throws SafeError with status 400, naming the bound that it is over. What cannot be parsed is left to validation.
  */
-export function assertBounded(query: string, variables: Variables = {}): string | undefined {
+export function assertBounded(query: string, variables: Variables = {}): Operation[] {
   let document: DocumentNode;
   try {
     document = parse(query, { maxTokens: BOUNDS.tokens, noLocation: true });
   } catch (error) {
     if (/more tha[nt] \d+ tokens/.test(String(error))) refuse("tokens", `more than ${BOUNDS.tokens}`, BOUNDS.tokens);
-    return undefined;
+    return [];
   }
 
   const fragments = new Map<string, FragmentDefinitionNode>();
@@ -80,7 +89,7 @@ export function assertBounded(query: string, variables: Variables = {}): string 
   }
   Object.assign(values, variables);
   const measured = new Map<string, Measure>();
-  let name: string | undefined;
+  const operations: Operation[] = [];
 
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
@@ -95,9 +104,9 @@ export function assertBounded(query: string, variables: Variables = {}): string 
     if (introspectionAliases > BOUNDS.introspectionAliases)
       refuse("aliases within introspection", introspectionAliases, BOUNDS.introspectionAliases);
     if (rows > BOUNDS.rows) refuse("rows", rows, BOUNDS.rows);
-    name ??= definition.name?.value;
+    operations.push({ kind: definition.operation, name: definition.name?.value });
   }
-  return name;
+  return operations;
 
   function measure(set: SelectionSetNode): Measure {
     const sum = { ...NOTHING };

@@ -1,5 +1,6 @@
 // The settings of each transaction that a request runs in: as whom, queries cannot write, and nothing runs for ever.
 
+import type { IncomingMessage } from "node:http";
 import "postgraphile/grafserv";
 import { getOperationAST } from "postgraphile/graphql";
 import { identityOf } from "../server/identity.ts";
@@ -9,20 +10,29 @@ export const STATEMENT_TIMEOUT_MS = 10_000;
 /** For `pgSettingsForIntrospection`: the schema has what the one who may do most can do. Postgres decides for each request. */
 export const INTROSPECTION_SETTINGS = { role: "stacklens_operator" };
 
-/** For `grafast.context`: what Postgres is told before each statement, by set_config, within its transaction. */
+/**
+ * What Postgres is told before each statement of a request, by set_config, within its transaction. Without a request: what is
+ * said of somebody without a token.
+ */
+export function pgSettings(
+  request: IncomingMessage | undefined,
+  operation: string | undefined,
+): Record<string, string> {
+  const { role, subject } = identityOf(request);
+  return {
+    role: `stacklens_${role}`,
+    "jwt.claims.sub": subject ?? "", // the author of what is written
+    transaction_read_only: operation === "mutation" ? "off" : "on",
+    statement_timeout: String(STATEMENT_TIMEOUT_MS),
+    timezone: "UTC",
+  };
+}
+
+/** For `grafast.context`: the same over HTTP and over WebSockets. */
 export function session(
   request: Partial<Grafast.RequestContext>,
   args: Grafast.ExecutionArgs,
 ): Partial<Grafast.Context> {
   const operation = getOperationAST(args.document, args.operationName)?.operation;
-  const { role, subject } = identityOf(request.node?.req ?? request.ws?.request);
-  return {
-    pgSettings: {
-      role: `stacklens_${role}`,
-      "jwt.claims.sub": subject ?? "", // the author of what is written
-      transaction_read_only: operation === "mutation" ? "off" : "on",
-      statement_timeout: String(STATEMENT_TIMEOUT_MS),
-      timezone: "UTC",
-    },
-  };
+  return { pgSettings: pgSettings(request.node?.req ?? request.ws?.request, operation) };
 }

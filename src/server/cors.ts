@@ -7,7 +7,7 @@ const PREFLIGHT_CACHE_S = 600;
 /** Sets the headers for an allowed origin and answers preflights; true when the request is answered. */
 export function cors(origins: string[], request: IncomingMessage, response: ServerResponse): boolean {
   const { origin } = request.headers;
-  if (origin && (origins.includes(origin) || origins.includes("*"))) {
+  if (origin && isListed(origins, origin)) {
     response.setHeader("Access-Control-Allow-Origin", origin);
     response.setHeader("Vary", "Origin");
     response.setHeader("Access-Control-Expose-Headers", "X-Request-Id");
@@ -18,4 +18,17 @@ export function cors(origins: string[], request: IncomingMessage, response: Serv
   if (request.method !== "OPTIONS") return false;
   response.writeHead(204).end();
   return true;
+}
+
+/**
+ * Whether a WebSocket may be opened; browsers open one from any page without asking first. From no browser (no origin), from our own
+ * pages, and from those in CORS_ORIGINS.
+ */
+export function mayConnect(origins: string[], { headers: { origin, host } }: IncomingMessage): boolean {
+  if (origin === undefined || isListed(origins, origin)) return true;
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+function isListed(origins: string[], origin: string): boolean {
+  return origins.includes(origin) || origins.includes("*");
 }

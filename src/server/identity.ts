@@ -7,7 +7,8 @@ import { log } from "../log.ts";
 
 export const ROLES = ["viewer", "operator"] as const;
 export type Role = (typeof ROLES)[number];
-export type Identity = { role: Role; subject?: string };
+/** `expires`: of the token, in epoch seconds. */
+export type Identity = { role: Role; subject?: string; expires?: number };
 
 /** What is wrong with a token, in one line for who sent it; 503 when it is we who cannot say. */
 export class Unauthorized extends Error {
@@ -19,6 +20,7 @@ export class Unauthorized extends Error {
 }
 
 const CLOCKS_DIFFER_S = 5;
+const LONGEST_TIMER_MS = 2 ** 31 - 1; // 24 days
 const KEYS_TIMEOUT_MS = 3_000;
 const SUBJECT = /^[^\p{Cc}]{1,255}$/u; // it becomes a setting of Postgres and a column
 
@@ -47,12 +49,16 @@ export function identify(config: Config): (authorization: string | undefined) =>
     const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i.exec(authorization)?.[1];
     if (!token) throw new Unauthorized("the Authorization header is not `Bearer <token>`");
     if (!verify) throw new Unauthorized("this server takes no tokens: start it with JWT_SECRET or JWKS_URL");
-    const { role, sub } = await verify(token).catch((error) => Promise.reject(refusal(error)));
+    const { role, sub, exp } = await verify(token).catch((error) => Promise.reject(refusal(error)));
     if (role !== undefined && !ROLES.includes(role as Role))
       throw new Unauthorized(`the claim role of the token is ${JSON.stringify(role)}: it must be viewer or operator`);
     if (sub !== undefined && !SUBJECT.test(sub))
       throw new Unauthorized("the claim sub of the token must be 1 to 255 printable characters");
-    return { role: (role as Role | undefined) ?? "viewer", ...(sub !== undefined && { subject: sub }) };
+    return {
+      role: (role as Role | undefined) ?? "viewer",
+      ...(sub !== undefined && { subject: sub }),
+      ...(exp !== undefined && { expires: exp }),
+    };
   };
 }
 
@@ -112,4 +118,12 @@ export function remember(request: IncomingMessage, identity: Identity): void {
 /** The least there is for a request that nobody has verified. */
 export function identityOf(request: IncomingMessage | undefined): Identity {
   return (request && known.get(request)) ?? { role: "viewer" };
+}
+
+/** Calls back when the token of a request expires: what stays open longer than it ends with it. The answer calls that off. */
+export function onExpiry(request: IncomingMessage, callback: () => void): () => void {
+  const { expires } = identityOf(request);
+  if (expires === undefined) return () => {};
+  const timer = setTimeout(callback, Math.min(expires * 1000 - Date.now(), LONGEST_TIMER_MS)).unref();
+  return () => clearTimeout(timer);
 }

@@ -20,12 +20,17 @@ export type Finished = {
 export const requests = new Map<string, { route: string; status: number; count: number; seconds: number }>();
 
 /** What the GraphQL layer found out about a request. */
-const notes = new WeakMap<IncomingMessage, { operation?: string; failed?: boolean }>();
+type Notes = {
+  operation?: string;
+  failed?: boolean /** A stream began, at this performance.now(). */;
+  answeredAt?: number;
+};
+const notes = new WeakMap<IncomingMessage, Notes>();
 
 const ROUTES = new Set(["/", "/graphql", "/healthz", "/readyz", "/metrics"]);
 const CLIENT_LEFT = 499; // as nginx logs it: the client closed the connection before there was an answer
 
-export function note(request: IncomingMessage, what: { operation?: string; failed?: boolean }): void {
+export function note(request: IncomingMessage, what: Notes): void {
   notes.set(request, { ...notes.get(request), ...what });
 }
 
@@ -39,9 +44,9 @@ export function observe(request: IncomingMessage, response: ServerResponse, fini
 
   response.once("close", () => {
     const route = routeOf(request);
-    const status = response.writableFinished ? response.statusCode : CLIENT_LEFT;
-    const latencyMs = performance.now() - began;
-    const { operation, failed = false } = notes.get(request) ?? {};
+    const { operation, failed = false, answeredAt } = notes.get(request) ?? {};
+    const status = response.writableFinished || answeredAt ? response.statusCode : CLIENT_LEFT;
+    const latencyMs = (answeredAt ?? performance.now()) - began; // how long a stream stays open is no latency
 
     const key = `${route} ${status}`;
     const counted = requests.get(key) ?? { route, status, count: 0, seconds: 0 };

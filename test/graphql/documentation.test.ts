@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { overWebSocket, until } from "../live/clients.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
 import { ago, insertEvents } from "../sql/events.ts";
 import { type Api, startApi } from "./api.ts";
@@ -11,6 +12,8 @@ const queries = [...page.matchAll(/^```graphql\n(.*?)^```/gms)].map(([, query], 
   name: `${index + 1}: ${query!.trim().split("\n")[1]?.trim()}`,
   query: query!,
 }));
+
+const isSubscription = (query: string) => query.startsWith("subscription");
 
 let db: TestDatabase;
 let api: Api;
@@ -53,7 +56,7 @@ test("the page has queries", () => {
   expect(queries.length).toBeGreaterThan(12);
 });
 
-test.each(queries)("$name", async ({ query }) => {
+test.each(queries.filter(({ query }) => !isSubscription(query)))("$name", async ({ query }) => {
   const since = ago(new Date(), 3600).toISOString();
   const { status, data, errors } = await api.query(query, { alertId, since, after: null });
   expect(errors).toBeUndefined();
@@ -63,6 +66,23 @@ test.each(queries)("$name", async ({ query }) => {
     if (value?.nodes && !MAY_BE_EMPTY.has(field)) expect(value.nodes, field).not.toEqual([]);
   }
 });
+
+test.each(queries.filter(({ query }) => isSubscription(query)))(
+  "$name, which something happens to",
+  async ({ query }) => {
+    const subscription = overWebSocket(api.url).subscribe(query);
+    // The change of an alert that fires: until the server listens, it misses it.
+    await until("a result", async () => {
+      await db.sql`select analytics.acknowledge_alert(alert_id => ${alertId})`;
+      await db.sql`update analytics.alerts set reason = 'breach ' || random() where id = ${alertId}`;
+      return subscription.results.length > 0;
+    });
+    const [{ data, errors }] = subscription.results as [{ data: Record<string, unknown>; errors?: unknown }];
+    expect(errors).toBeUndefined();
+    for (const value of Object.values(data)) expect([value].flat()).not.toEqual([]);
+    await subscription.stop();
+  },
+);
 
 test("what the old API offered is on the page, row by row", () => {
   for (const name of [

@@ -47,7 +47,13 @@ test("mutations edit rules and silences, acknowledge, resolve and archive, and n
     "updateAlertRule",
     "updateSilence",
   ]);
-  expect(schema.getSubscriptionType()).toBeNull();
+});
+
+test("subscriptions are to changes of alerts and to health", () => {
+  const fields = Object.values(schema.getSubscriptionType()!.getFields());
+  expect(fields.map(({ name }) => name).sort()).toEqual(["alertChanged", "serviceHealth"]);
+  for (const { description, args } of fields)
+    for (const text of [description, ...args.map((arg) => arg.description)]) expect(text).toMatch(/\w{3}/);
 });
 
 test("nothing of the internal schema shows", async () => {

@@ -35,6 +35,13 @@ test.each([
     finds: /^internal\.error_rate\(bigint,bigint\) differs: .*the database "comment: something else"/,
   },
   {
+    kind: "a right that sql/roles/grants.sql does not give",
+    change: "grant execute on function internal.error_rate to public",
+    file: "functions/internal/error_rate.sql",
+    finds: /^internal\.error_rate\(bigint,bigint\) differs: the file says "grants: .*, the database "grants: =X/,
+    restore: "revoke execute on function internal.error_rate from public",
+  },
+  {
     kind: "a part of an aggregate",
     change:
       "create or replace aggregate internal.histogram_sum(integer[]) (sfunc = internal.histogram_add, stype = integer[], parallel = safe)",
