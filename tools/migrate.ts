@@ -6,7 +6,7 @@
 //   uncommit          takes the newest committed migration back into current.sql
 //   reset --erase     drops the database and makes it anew
 
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as graphile from "graphile-migrate";
@@ -27,11 +27,9 @@ const LINGER_MS = 300; // graphile-migrate keeps its connections for 200 ms, and
  */
 export async function migrate(databaseUrl: string, options: { current?: boolean } = {}): Promise<void> {
   await prepare(databaseUrl);
-  // Before the first migration is committed, current.sql is all there is.
-  const current = options.current || globSync(`${MIGRATIONS}/committed/*.sql`).length === 0;
   const settings = readSettings({ connectionString: databaseUrl, logger: quiet });
   await exclusively(() => graphile.migrate(settings));
-  if (current) await exclusively(() => runCurrent(settings));
+  if (options.current) await exclusively(() => runCurrent(settings));
   await sleep(LINGER_MS);
 }
 
