@@ -88,11 +88,11 @@ async function start(): Promise<void> {
   const database = async () => {
     const folder = ["--data-dir", ".local/database", "--port", String(DATABASE_PORT)];
     if (local.database) say("database", "starting TimescaleDB");
-    const child = local.database ? launch(services, "database", "local/database.ts", ...folder) : undefined;
-    await first(
-      child,
-      untilDatabase(config.databaseUrl, (why) => say("database", `not there yet: ${why}`)),
-    );
+    if (local.database)
+      await first(
+        launch(services, "database", "local/database.ts", ...folder),
+        untilDatabase(config.databaseUrl, (why) => say("database", `starting: ${why}`)),
+      );
     if (stopping) return;
     const how = await launch(apps, "migrate", "tools/migrate.ts").ended;
     if (how !== "status 0") throw new LocalError(`the migration failed (${how}): it said why above`);
@@ -122,7 +122,16 @@ async function start(): Promise<void> {
     ),
   ]);
   for (const child of [...services, ingest, worker, server]) child.keep();
+  await firstRequest(`${address}/graphql`);
   process.stdout.write(welcome(config, address));
+}
+
+/** A request of our own, which the server reports as an event like any other, so that a first look at StackLens is not empty. */
+async function firstRequest(url: string): Promise<void> {
+  const body = JSON.stringify({ query: "query FirstLook { stats { eventsStored } }" });
+  await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body })
+    .then((answer) => answer.arrayBuffer())
+    .catch((error) => say("server", `its first request failed: ${reason(error)}`));
 }
 
 /** @throws LocalError if another npm start runs here. */

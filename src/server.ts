@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { setTimeout as sleep } from "node:timers/promises";
 import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
+import { grafast } from "postgraphile/grafast";
 import { grafserv } from "postgraphile/grafserv/node";
 import preset from "../graphile.config.ts";
 import { adhocQueries } from "./adhoc/queries.ts";
@@ -97,7 +98,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     grafserv: { graphiql: config.ide, maskError: masking(config) },
     schema: { retryOnInitFail: retry, adhocQueries: adhoc },
   });
-  await instance.getSchema();
+  await warmUp(instance);
   const serv = instance.createServ(grafserv);
   await serv.addTo(graphql);
   doors = subscriptions.doors(serv);
@@ -138,6 +139,20 @@ async function databaseReady({ database, migrations }: Checks): Promise<void> {
     said = check.detail ?? "";
     await sleep(RETRY_MS);
   }
+}
+
+/**
+ * Plans and runs a query once, so that the first one of a client takes milliseconds: on a cold process it takes more than a
+ * second, which would be an alert of its own.
+ */
+async function warmUp(instance: ReturnType<typeof postgraphile>): Promise<void> {
+  const result = await grafast({
+    schema: await instance.getSchema(),
+    resolvedPreset: instance.getResolvedPreset(),
+    source: "{ serviceSummary { nodes { service } } activeAlerts { nodes { id } } stats { eventsStored } }",
+    requestContext: {},
+  });
+  if ("errors" in result && result.errors) log.warn("the first query failed", { reason: reason(result.errors[0]) });
 }
 
 async function retry(error: Error): Promise<boolean> {

@@ -76,6 +76,8 @@ export function assertBounded(query: string, variables: Variables = {}): Operati
     document = parse(query, { maxTokens: BOUNDS.tokens, noLocation: true });
   } catch (error) {
     if (/more tha[nt] \d+ tokens/.test(String(error))) refuse("tokens", `more than ${BOUNDS.tokens}`, BOUNDS.tokens);
+    // graphql's parser descends by recursion
+    if (error instanceof RangeError) refuse("levels", "thousands", BOUNDS.depth);
     return [];
   }
 

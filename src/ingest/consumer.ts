@@ -4,7 +4,7 @@ import type { Consumer, Kafka, Batch as KafkaBatch } from "kafkajs";
 import type { Config } from "../config.ts";
 import { ensureTopics, kafkaClient } from "../kafka.ts";
 import { log, reason } from "../log.ts";
-import { watchOutage } from "./outage.ts";
+import { watchOutage } from "../outage.ts";
 import { type Assignment, assign, totals } from "./partitions.ts";
 import { type LogRange, openStore } from "./store.ts";
 import { pause } from "./wait.ts";

@@ -2,8 +2,8 @@
 // database. The truth about an offset is its row in internal.ingest_offsets; what is here is only what we expect it to be.
 
 import { log, reason } from "../log.ts";
+import type { Outage } from "../outage.ts";
 import { type Batch, decodeBatch, type Message, newBatch } from "./batch.ts";
-import type { Outage } from "./outage.ts";
 import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
 import { beatUntil, pause, untilDone } from "./wait.ts";
 

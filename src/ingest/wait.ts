@@ -1,7 +1,7 @@
 // Waiting that can be broken off.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Outage } from "./outage.ts";
+import type { Outage } from "../outage.ts";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;

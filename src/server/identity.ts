@@ -47,7 +47,7 @@ export function identify(config: Config): (authorization: string | undefined) =>
   return async (authorization) => {
     if (authorization === undefined) return { role: "viewer" };
     const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i.exec(authorization)?.[1];
-    if (!token) throw new Unauthorized("the Authorization header is not `Bearer <token>`");
+    if (!token) throw new Unauthorized("the Authorization header is not `Bearer` and a JSON Web Token");
     if (!verify) throw new Unauthorized("this server takes no tokens: start it with JWT_SECRET or JWKS_URL");
     const { role, sub, exp } = await verify(token).catch((error) => Promise.reject(refusal(error)));
     if (role !== undefined && !ROLES.includes(role as Role))

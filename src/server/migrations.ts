@@ -18,8 +18,10 @@ export async function missingMigrations(sql: Sql, folder = COMMITTED): Promise<s
   const theirs = there!.recorded
     ? await sql<{ filename: string }[]>`select filename from graphile_migrate.migrations`
     : [];
-  const known = new Set(theirs.map(({ filename }) => filename));
-  const missing = ours.filter((name) => !known.has(name)).sort();
+  // graphile-migrate records 000001.sql for the file 000001-data-model.sql.
+  const number = (name: string) => name.slice(0, 6);
+  const known = new Set(theirs.map(({ filename }) => number(filename)));
+  const missing = ours.filter((name) => !known.has(number(name))).sort();
   return missing.length > 0
     ? `the database lacks ${missing.length} migrations, from ${missing[0]}: ${REMEDY}`
     : undefined;

@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import { connect } from "../db.ts";
 import { kafkaClient } from "../kafka.ts";
 import { cleanUp } from "./clean_up.ts";
+import { databaseReady } from "./database_ready.ts";
 import { evaluateAlerts } from "./evaluate_alerts.ts";
 import { graphileLogger } from "./graphile_logger.ts";
 import { startLoop } from "./loop.ts";
@@ -28,6 +29,7 @@ export async function startWorker(config: Config): Promise<() => Promise<void>> 
   const maintenance = connect(config.databaseUrl, "stacklens worker: maintenance", 2);
   const alerts = publishAlert(evaluation, kafkaClient(config, "stacklens-worker"), config.alertTopic);
 
+  await databaseReady(maintenance);
   const runner = await run({
     noHandleSignals: true,
     logger: graphileLogger,

@@ -58,6 +58,6 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(`${(error as Error).message.split(". ")[0]} (--help shows all options)`);
+    throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]} (--help shows all options)`);
   }
 }

@@ -1,7 +1,7 @@
 // Where lines come from: files, also gzipped ones, and streams without an end. One chunk read is one batch of lines, so that a
 // file is sent in large batches and a line that `tail -f` just wrote is sent at once.
 
-import { createReadStream, statSync } from "node:fs";
+import { closeSync, createReadStream, openSync, readSync, statSync } from "node:fs";
 import { isatty } from "node:tty";
 import { createGunzip } from "node:zlib";
 import { MAX_LINE_LENGTH } from "./line.ts";
@@ -26,14 +26,29 @@ export function openInput(path: string): Input {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw new UsageError(`${path}: no such file`);
   if (stat.isDirectory()) throw new UsageError(`${path} is a folder: name the files in it`);
+  const zipped = stat.isFile() && isGzip(path);
   const lines: Input["lines"] = (signal) => {
     const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    if (!path.endsWith(".gz")) return split(file, () => file.bytesRead, signal);
+    if (!zipped) return split(file, () => file.bytesRead, signal);
     const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
     file.on("error", (error) => unzipped.destroy(error));
+    unzipped.on("error", (error) => {
+      error.message = `${path} is damaged or cut off: ${error.message}`;
+    });
     return split(file.pipe(unzipped), () => file.bytesRead, signal);
   };
   return stat.isFile() ? { name: path, size: stat.size, lines } : { name: path, lines };
+}
+
+/** By the first two bytes: names lie. */
+function isGzip(path: string): boolean {
+  const file = openSync(path, "r");
+  try {
+    const magic = Buffer.alloc(2);
+    return readSync(file, magic) === 2 && magic.readUInt16BE() === 0x1f8b;
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Cuts a stream into lines. Of a line over the limit only as much is kept as shows that it is over it. */

@@ -17,7 +17,7 @@ type Job = {
   signal: AbortSignal;
 };
 
-type Survey = { readable: number; first: number; last: number; old: number; new: number };
+type Survey = { readable: number; first: number; last: number; newestOld: number; old: number; new: number };
 
 /** Answers the exit status: 0, 1 if lines could not be read, 130 if interrupted in the middle of a file. */
 export async function publish(job: Job): Promise<number> {
@@ -60,6 +60,7 @@ async function takeSurvey(job: Job, unreadable: Unreadable): Promise<Survey> {
     readable: 0,
     first: Number.POSITIVE_INFINITY,
     last: Number.NEGATIVE_INFINITY,
+    newestOld: Number.NEGATIVE_INFINITY,
     old: 0,
     new: 0,
   };
@@ -73,6 +74,7 @@ async function takeSurvey(job: Job, unreadable: Unreadable): Promise<Survey> {
         survey.last = Math.max(survey.last, time);
         const side = refused(time, now);
         if (side) survey[side]++;
+        if (side === "old") survey.newestOld = Math.max(survey.newestOld, time);
       }
       survey.readable += readings.length;
       progress.at(before + bytes);
@@ -135,7 +137,7 @@ function warn(survey: Survey, length: number | undefined): void {
   if (length === undefined && survey.old > 0)
     tell(
       `${count(survey.old)} of ${of} lines are from more than 1 day ago, which StackLens does not keep and will reject ` +
-        `(the last is from ${new Date(survey.last).toISOString()}): send with --into-last 30m to move them`,
+        `(the last is from ${new Date(survey.newestOld).toISOString()}): send with --into-last 30m to move them`,
     );
   if (length === undefined && survey.new > 0)
     tell(`${count(survey.new)} of ${of} lines are in the future and will be rejected: is the log's time zone right?`);

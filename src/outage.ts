@@ -1,6 +1,6 @@
 // One line when something that is needed goes away, one a minute while it stays away, and one when it is back.
 
-import { log, reason } from "../log.ts";
+import { log, reason } from "./log.ts";
 
 const REPEAT_MS = 60_000;
 
