@@ -7,6 +7,8 @@ import { readConfig } from "../src/config.ts";
 import { BOUNDS } from "../src/graphql/bounds.ts";
 import { PAGE_LIMIT, PAGE_SIZE } from "../src/graphql/paging.ts";
 import { STATEMENT_TIMEOUT_MS } from "../src/graphql/session.ts";
+import { QUEUE } from "../src/live/changes.ts";
+import { LIVE } from "../src/live/operations.ts";
 import { REQUEST_TIMEOUT_MS } from "../src/server/listen.ts";
 import { SIZE } from "../src/server/pool.ts";
 import { WAITING } from "../src/server/turns.ts";
@@ -33,5 +35,12 @@ test("its table of bounds", () => {
     requestsPerClient,
     WAITING,
     SIZE,
+    LIVE.connections,
+    LIVE.connectionsOfClient,
+    LIVE.subscriptions,
+    LIVE.messageBytes,
+    QUEUE,
+    LIVE.unreadBytes,
+    LIVE.pingMs / 1000,
   ]);
 });
