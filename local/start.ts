@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ConfigError, readConfig } from "../src/config.ts";
 import { reason } from "../src/log.ts";
+import { DATABASE_PORT, DATABASE_URL, KAFKA_BROKERS, KAFKA_PORT } from "./addresses.ts";
 import { type Child, say, startChild } from "./child.ts";
 import { LocalError } from "./error.ts";
 import { kafkaJars, requireMaven } from "./kafka/jars.ts";
@@ -16,8 +17,6 @@ import { untilDatabase, untilOk } from "./ready.ts";
 import { localSecret } from "./secret.ts";
 import { welcome } from "./welcome.ts";
 
-const DATABASE_PORT = 15432;
-const KAFKA_PORT = 19092;
 const LOCK = ".local/start.sock"; // relative: a socket's path has to be short
 const LEFTOVERS_MS = 8_000; // what a killed npm start left behind is gone within 6 s, see guard.ts
 // Ctrl-C promises 5 s: first those that work with the database and Kafka, then these two.
@@ -57,8 +56,8 @@ async function start(): Promise<void> {
   const env = {
     NODE_COMPILE_CACHE: ".local/compile-cache", // the server's modules load in 0.47 s instead of 0.67
     ...process.env,
-    ...(local.database && { DATABASE_URL: `postgres://postgres@127.0.0.1:${DATABASE_PORT}/stacklens` }),
-    ...(local.kafka && { KAFKA_BROKERS: `127.0.0.1:${KAFKA_PORT}` }),
+    ...(local.database && { DATABASE_URL }),
+    ...(local.kafka && { KAFKA_BROKERS }),
     ...(!process.env.JWT_SECRET?.trim() && !process.env.JWKS_URL?.trim() && { JWT_SECRET: localSecret() }),
   };
   const config = readConfig(env);

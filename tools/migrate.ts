@@ -10,12 +10,12 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as graphile from "graphile-migrate";
+import { DATABASE_SERVER, DATABASE_URL } from "../local/addresses.ts";
 import { reason } from "../src/log.ts";
 import { runCurrent } from "./migrate/current.ts";
 import { describe } from "./migrate/locate.ts";
 import { prepare } from "./migrate/prepare.ts";
 
-const LOCAL = "postgres://postgres@127.0.0.1:15432"; // where npm start has its database
 const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const MIGRATIONS = `${ROOT}/migrations`;
 const LOCK_WAIT_MS = 60_000; // another migrate at work
@@ -62,9 +62,9 @@ const spoken = new graphile.Logger(() => (_level, message, meta) => {
 
 /** The development commands. Shadow and root come from the environment, or belong to the database of npm start. */
 async function develop(command: string, words: string[], databaseUrl: string): Promise<void> {
-  const local = databaseUrl.startsWith(LOCAL);
+  const local = databaseUrl.startsWith(DATABASE_SERVER);
   const connection = (variable: string, database: string) => {
-    const value = process.env[variable] || (local ? `${LOCAL}/${database}` : undefined);
+    const value = process.env[variable] || (local ? `${DATABASE_SERVER}/${database}` : undefined);
     if (!value)
       throw new Error(`${variable} is not set: \`${command}\` needs it, as DATABASE_URL is not the local database`);
     return value;
@@ -102,7 +102,7 @@ async function develop(command: string, words: string[], databaseUrl: string): P
 
 if (import.meta.main) {
   const [command, ...words] = process.argv.slice(2);
-  const databaseUrl = process.env.DATABASE_URL?.trim() || `${LOCAL}/stacklens`;
+  const databaseUrl = process.env.DATABASE_URL?.trim() || DATABASE_URL;
   process.chdir(ROOT); // the actions of .gmrc name files of the project
   try {
     if (!URL.canParse(databaseUrl) || !/^postgres(ql)?:$/.test(new URL(databaseUrl).protocol))

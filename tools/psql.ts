@@ -2,13 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { DATABASE_URL } from "../local/addresses.ts";
 import { connect } from "../src/db.ts";
 import { reason } from "../src/log.ts";
 
-const LOCAL = "postgres://postgres@127.0.0.1:15432/stacklens"; // where npm start has its database
-
 const given = process.env.DATABASE_URL?.trim();
-const url = given || LOCAL;
+const url = given || DATABASE_URL;
 
 const problem = await whyNot();
 if (problem) {

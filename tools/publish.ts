@@ -1,5 +1,6 @@
 // npm run publish: sends a log file, or what is written to standard input, to Kafka as events.
 
+import { KAFKA_BROKERS } from "../local/addresses.ts";
 import { ConfigError, readConfig } from "../src/config.ts";
 import { reason } from "../src/log.ts";
 import { HELP, readArguments } from "./publish/arguments.ts";
@@ -8,7 +9,7 @@ import { lineReader } from "./publish/line.ts";
 import { publish } from "./publish/publish.ts";
 import { UsageError } from "./publish/usage-error.ts";
 
-const LOCAL = { KAFKA_BROKERS: "127.0.0.1:19092", DATABASE_URL: "postgres://unused" }; // only Kafka is needed here
+const LOCAL = { KAFKA_BROKERS, DATABASE_URL: "postgres://unused" }; // only Kafka is needed here
 
 try {
   process.exitCode = await main();
