@@ -29,7 +29,7 @@ beforeAll(async () => {
   db = await testDatabase();
   shadow = new URL(`/${unique("stacklens_test_shadow")}`, db.url).href;
   project = mkdtempSync(join(tmpdir(), "stacklens-project-"));
-  for (const part of ["migrations", "sql", "src", "tools", ".gmrc", "package.json"])
+  for (const part of ["local", "migrations", "sql", "src", "tools", ".gmrc", "package.json"])
     cpSync(part, `${project}/${part}`, { recursive: true, verbatimSymlinks: true });
   symlinkSync(resolve("node_modules"), `${project}/node_modules`);
 });
