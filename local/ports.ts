@@ -1,17 +1,24 @@
 // Questions about TCP ports on 127.0.0.1.
 
+import { randomInt } from "node:crypto";
 import net from "node:net";
 
 const HOST = "127.0.0.1";
 
 /** Whether another process listens on the port. */
 export async function portIsBusy(port: number): Promise<boolean> {
-  return (await bind(port)) === undefined;
+  return !(await canListen(port));
 }
 
-/** A port that was free a moment ago. */
+/**
+ * A port that was free a moment ago, below the range from which systems give ports by themselves (32768 and up on Linux): until it
+ * is used, no other process gets it by chance.
+ */
 export async function freePort(): Promise<number> {
-  return (await bind(0))!;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (!(await portIsBusy(port))) return port;
+  }
 }
 
 /** Whether something answers on the port. */
@@ -23,15 +30,12 @@ export function portListens(port: number): Promise<boolean> {
   });
 }
 
-function bind(port: number): Promise<number | undefined> {
+function canListen(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
     server.once("error", (error: NodeJS.ErrnoException) =>
-      error.code === "EADDRINUSE" ? resolve(undefined) : reject(error),
+      error.code === "EADDRINUSE" ? resolve(false) : reject(error),
     );
-    server.listen({ host: HOST, port, exclusive: true }, () => {
-      const { port: bound } = server.address() as net.AddressInfo;
-      server.close(() => resolve(bound));
-    });
+    server.listen({ host: HOST, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -151,8 +152,23 @@ test("no Kafka, no topic, no file: one line each", async () => {
   const noKafka = await publish(["--service", "web", path], { KAFKA_BROKERS: nowhere });
   expect(noKafka).toMatchObject({ status: 1, out: "" });
   expect(noKafka.err).toBe(
-    `no Kafka answers at ${nowhere} (ECONNREFUSED): start one with \`npm start\`, or set KAFKA_BROKERS\n`,
+    `no Kafka answers at ${nowhere} (Connection error: connect ECONNREFUSED ${nowhere}): start one with \`npm start\`, or set KAFKA_BROKERS\n`,
   );
+  const stranger = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+  await once(stranger, "listening");
+  const { port } = stranger.address() as AddressInfo;
+  const oneAway = `${nowhere},127.0.0.1:${port}`;
+  const notKafka = await publish(["--service", "web", path], { KAFKA_BROKERS: oneAway });
+  stranger.close();
+  expect(notKafka).toMatchObject({
+    status: 1,
+    err: expect.stringMatching(
+      /^no Kafka answers at \S+,? \S+ \((Closed connection|Connection error: .*)\): start one with .*\n$/,
+    ),
+  });
+  const secondAnswers = [nowhere, ...testKafka().brokers].join(",");
+  const oneOfTwo = await publish(["--service", "web", path], { KAFKA_BROKERS: secondAnswers });
+  expect(oneOfTwo).toMatchObject({ status: 0, err: expect.not.stringContaining("no Kafka") });
   const noTopic = await publish(["--service", "web", path], { INGEST_TOPIC: "no-such-topic" });
   expect(noTopic).toMatchObject({
     status: 1,
