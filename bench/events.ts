@@ -1,7 +1,7 @@
-// Events as services send them: some 240 bytes of JSON, 20 services, many users and addresses. The same for the same seed.
+// Events as services send them: some 240 bytes of JSON, many users and addresses. The same for the same seed.
 
 /** Makes `count` events as JSON texts; their times spread over the `seconds` before `until` (epoch ms). */
-export function* makeEvents(count: number, until: number, seconds: number, seed = 1): Generator<string> {
+export function* makeEvents(count: number, until: number, seconds: number, seed = 1, services = 20): Generator<string> {
   const random = mulberry32(seed);
   const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)]!;
   const step = (seconds * 1000) / count;
@@ -10,7 +10,7 @@ export function* makeEvents(count: number, until: number, seconds: number, seed 
     const address = Math.floor(random() * 2 ** 24);
     yield JSON.stringify({
       timestamp: Math.floor(until - seconds * 1000 + n * step),
-      service: SERVICES[Math.floor(random() ** 2 * SERVICES.length)],
+      service: `service-${String(Math.floor(random() ** 2 * services)).padStart(2, "0")}`,
       level: failed ? "error" : "info",
       endpoint: pick(ENDPOINTS),
       status_code: failed ? 500 : 200,
@@ -24,7 +24,6 @@ export function* makeEvents(count: number, until: number, seconds: number, seed 
   }
 }
 
-const SERVICES = Array.from({ length: 20 }, (_, n) => `service-${String(n).padStart(2, "0")}`);
 const ENDPOINTS = ["/", "/login", "/search", "/cart", "/checkout", "/api/v1/items", "/api/v1/orders", "/healthz"];
 const COUNTRIES = ["DE", "FR", "US", "IN", "BR", "JP", "GB", "PL"];
 

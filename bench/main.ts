@@ -1,43 +1,56 @@
-// `npm run bench -- ingest [events]`, `latency [trials]`, `rules [rules]` or `live [changes]`: figures on the servers that
-// DATABASE_URL and KAFKA_BROKERS name (databases and topics of its own are made there), else on local ones. A table for people, JSON in
-// bench/results.
+// `npm run bench -- ingest`: measures on the servers that DATABASE_URL and KAFKA_BROKERS name (databases and topics of its own are
+// made there and dropped), else on local ones. Each benchmark runs several times; the medians are shown, and kept with all runs
+// in bench/results, from where `npm run bench -- report` writes the tables of docs/benchmarks.md.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
 import { reason } from "../src/log.ts";
+import { benchGrowth } from "./growth.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
 import { benchLive } from "./live.ts";
+import { writeReport } from "./report.ts";
+import { medians, save } from "./results.ts";
+import { benchRollups } from "./rollups.ts";
 import { benchRules } from "./rules.ts";
+import type { Figures } from "./stack.ts";
 
-const BENCHMARKS = {
-  ingest: (count = 500_000) => benchIngest(count),
-  latency: (count = 200) => benchLatency(count),
-  live: (count = 50) => benchLive(count),
-  rules: (count = 10_000) => benchRules(count),
+/** What the first argument names: the benchmark, what its second argument counts, and how much it does without one. */
+const BENCHMARKS: Record<
+  string,
+  { run: (count: number) => Promise<Figures>; of: string; count: number; runs: number }
+> = {
+  ingest: { run: benchIngest, of: "events", count: 1_000_000, runs: 3 },
+  rollups: { run: benchRollups, of: "seconds of load", count: 30, runs: 3 },
+  rules: { run: benchRules, of: "evaluations of each", count: 15, runs: 1 },
+  latency: { run: benchLatency, of: "trials at each load", count: 200, runs: 1 },
+  live: { run: benchLive, of: "changes", count: 50, runs: 3 },
+  growth: { run: benchGrowth, of: "services at most", count: 1000, runs: 1 },
 };
 
-const [name, count] = process.argv.slice(2);
-if (!name || !(name in BENCHMARKS) || (count !== undefined && !(Number(count) >= 1))) {
-  console.error(
-    `which benchmark? ${Object.keys(BENCHMARKS).join(" or ")}, then how many: npm run bench -- latency 200`,
-  );
-  process.exit(2);
-}
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { runs: { type: "string" } } });
+const [name, count] = positionals;
+const benchmark = BENCHMARKS[name ?? ""];
+const isCount = (text: string | undefined) => text === undefined || /^[1-9]\d*$/.test(text);
 
-try {
-  const figures = await BENCHMARKS[name as keyof typeof BENCHMARKS](count === undefined ? undefined : Number(count));
-  const report = {
-    benchmark: name,
-    date: new Date().toISOString(),
-    machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
-    ...figures,
-  };
-  console.table(report);
-  const results = new URL("results/", import.meta.url);
-  mkdirSync(results, { recursive: true });
-  writeFileSync(new URL(`${name}-${report.date.slice(0, 10)}.json`, results), `${JSON.stringify(report, null, 2)}\n`);
-} catch (error) {
-  console.error(`bench ${name} failed: ${reason(error)}`);
-  process.exit(1);
+if (name === "report") {
+  writeReport();
+} else if (!benchmark || !isCount(count) || !isCount(values.runs)) {
+  console.error("which benchmark, how much, how often? npm run bench -- ingest 1000000 --runs 3");
+  for (const [known, { of, count, runs }] of Object.entries(BENCHMARKS))
+    console.error(`  ${known.padEnd(8)} ${count} ${of}, ${runs === 1 ? "one run" : `${runs} runs`}`);
+  console.error("  report   writes docs/benchmarks.md from what was measured");
+  process.exitCode = 2;
+} else {
+  try {
+    const runs: Figures[] = [];
+    for (let n = 1; n <= Number(values.runs ?? benchmark.runs); n++) {
+      console.error(`${name}, run ${n}`);
+      runs.push(await benchmark.run(Number(count ?? benchmark.count)));
+    }
+    console.table(medians(runs));
+    console.error(`kept in ${save(name!, runs)}`);
+  } catch (error) {
+    console.error(`bench ${name} failed: ${reason(error)}`);
+    process.exitCode = 1;
+  }
 }

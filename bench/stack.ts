@@ -3,12 +3,17 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import type { Kafka } from "kafkajs";
 import { connect, type Sql } from "../src/db.ts";
 import { ensureTopics, kafkaClient } from "../src/kafka.ts";
 import { databaseServer, kafkaServer } from "../test/setup/servers.ts";
 import { migrate } from "../tools/migrate.ts";
+
+/** What a benchmark gives: a figure or a fact for each name, the unit in the name. */
+export type Figures = Record<string, number | string>;
 
 export type Stack = {
   where: string;
@@ -18,6 +23,8 @@ export type Stack = {
   env: { INGEST_TOPIC: string; ALERT_TOPIC: string; INGEST_GROUP: string };
   /** Starts a process of ours (a path under src/); it is stopped at the end. */
   start: (file: string) => ChildProcess;
+  /** Sends so many events a second from now on, until the answer is called. */
+  load: (perSecond: number) => () => Promise<void>;
   stop: () => Promise<void>;
 };
 
@@ -37,6 +44,21 @@ export async function startStack(name: string, more: Record<string, string> = {}
   ]);
   const sql = connect(url, "stacklens bench", 2);
   const children: ChildProcess[] = [];
+  const spawnProcess = (file: string, ...args: string[]) => {
+    const child = spawn(process.execPath, [fileURLToPath(new URL(`../${file}`, import.meta.url)), ...args], {
+      env: {
+        ...process.env,
+        ...env,
+        ...more,
+        DATABASE_URL: url,
+        KAFKA_BROKERS: broker.brokers.join(","),
+        LOG_LEVEL: "warn",
+      },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    children.push(child);
+    return child;
+  };
 
   return {
     where: `database: ${database.where}, kafka: ${broker.where}`,
@@ -44,27 +66,13 @@ export async function startStack(name: string, more: Record<string, string> = {}
     url,
     sql,
     env,
-    start: (file) => {
-      const child = spawn(process.execPath, [fileURLToPath(new URL(`../src/${file}`, import.meta.url))], {
-        env: {
-          ...process.env,
-          ...env,
-          ...more,
-          DATABASE_URL: url,
-          KAFKA_BROKERS: broker.brokers.join(","),
-          LOG_LEVEL: "warn",
-        },
-        stdio: ["ignore", "inherit", "inherit"],
-      });
-      children.push(child);
-      return child;
+    start: (file) => spawnProcess(`src/${file}`),
+    load: (perSecond) => {
+      const child = spawnProcess("bench/load.ts", String(perSecond));
+      return () => end(child);
     },
     stop: async () => {
-      for (const child of children) {
-        if (child.exitCode !== null || child.signalCode !== null) continue;
-        child.kill("SIGTERM");
-        await once(child, "exit");
-      }
+      for (const child of children) await end(child);
       await sql.end();
       await admin.unsafe(`drop database if exists "${id}" with (force)`);
       await admin.end();
@@ -75,6 +83,45 @@ export async function startStack(name: string, more: Record<string, string> = {}
       await Promise.all([database.stop(), broker.stop()]);
     },
   };
+}
+
+/** Stores events (JSON texts of bench/events.ts) without Kafka, and their services. The roll-ups learn of it by internal.late_minutes. */
+export async function storeEvents(sql: Sql, events: Iterable<string>): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`create temporary table lines (line jsonb) on commit drop`;
+    const copy = await tx`copy lines from stdin`.writable();
+    await pipeline(Readable.from(chunks(events)), copy);
+    await tx`
+      insert into analytics.events (
+        time, service, endpoint, level, status_code, latency_ms, request_id, user_id, source_ip, geo_country, business_risk_score
+      )
+      select
+        to_timestamp((line ->> 'timestamp')::float8 / 1000), service, endpoint, level, status_code, latency_ms, request_id, user_id,
+        source_ip, geo_country, business_risk_score
+      from lines, jsonb_populate_record(null::analytics.events, line)`;
+    await tx`
+      insert into analytics.services (service, first_seen, last_seen)
+      select service, min(time), max(time) from analytics.events group by service
+      on conflict (service) do nothing`;
+  });
+}
+
+function* chunks(events: Iterable<string>): Generator<string> {
+  let chunk = "";
+  for (const event of events) {
+    chunk += `${event}\n`;
+    if (chunk.length > 65_536) {
+      yield chunk;
+      chunk = "";
+    }
+  }
+  yield chunk;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGTERM");
+  await once(child, "exit");
 }
 
 /** The value below which a fraction of the values lies (nearest rank). */

@@ -9,7 +9,8 @@ export type Sql = postgres.Sql;
 export function connect(databaseUrl: string, name: string, max = 4, settings: Record<string, string> = {}): Sql {
   return postgres(databaseUrl, {
     max,
-    connection: { application_name: name, ...settings },
+    // No query here runs long enough to win back what compiling it costs.
+    connection: { application_name: name, jit: "off", ...settings } as object,
     onnotice: () => {},
     connect_timeout: 10,
     // postgres.js passes its parsed options; `socket` is in its documentation but not in its types.

@@ -14,11 +14,17 @@ declare
   closed timestamptz;
   range_width interval;
 begin
+  -- Sorting a minute of events by bucket and service costs more than a hash table of its few groups, but planners expect too many
+  -- groups to choose it; compiling costs more than the whole refresh. For the session, since a transaction ends at each commit.
+  set enable_sort = off;
+  set work_mem = '64MB';
+  set jit = off;
+
   for rollup in select * from internal.rollups order by place loop
     closed := pg_catalog.date_bin(
       rollup.width,
       case
-        when rollup.source = 'analytics.events'::pg_catalog.regclass then pg_catalog.clock_timestamp() - interval '10 s'
+        when rollup.source = 'analytics.events'::pg_catalog.regclass then pg_catalog.clock_timestamp() - interval '2 s'
         else (select below.refreshed_until from internal.rollups as below where below.relation = rollup.source)
       end,
       '2000-01-01 00:00:00+00'
@@ -59,6 +65,10 @@ begin
   end loop;
 
   delete from internal.late_minutes where id = any (late_ids);
+
+  reset enable_sort;
+  reset work_mem;
+  reset jit;
 end;
 $$;
 
