@@ -27,14 +27,13 @@ const BENCHMARKS: Record<
   growth: { run: benchGrowth, of: "services at most", count: 1000, runs: 1 },
 };
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { runs: { type: "string" } } });
-const [name, count] = positionals;
+const { name, count, runs: times } = readArguments();
 const benchmark = BENCHMARKS[name ?? ""];
 const isCount = (text: string | undefined) => text === undefined || /^[1-9]\d*$/.test(text);
 
 if (name === "report") {
   writeReport();
-} else if (!benchmark || !isCount(count) || !isCount(values.runs)) {
+} else if (!benchmark || !isCount(count) || !isCount(times)) {
   console.error("which benchmark, how much, how often? npm run bench -- ingest 1000000 --runs 3");
   for (const [known, { of, count, runs }] of Object.entries(BENCHMARKS))
     console.error(`  ${known.padEnd(8)} ${count} ${of}, ${runs === 1 ? "one run" : `${runs} runs`}`);
@@ -43,7 +42,7 @@ if (name === "report") {
 } else {
   try {
     const runs: Figures[] = [];
-    for (let n = 1; n <= Number(values.runs ?? benchmark.runs); n++) {
+    for (let n = 1; n <= Number(times ?? benchmark.runs); n++) {
       console.error(`${name}, run ${n}`);
       runs.push(await benchmark.run(Number(count ?? benchmark.count)));
     }
@@ -52,5 +51,15 @@ if (name === "report") {
   } catch (error) {
     console.error(`bench ${name} failed: ${reason(error)}`);
     process.exitCode = 1;
+  }
+}
+
+function readArguments(): Record<"name" | "count" | "runs", string | undefined> {
+  try {
+    const { positionals, values } = parseArgs({ allowPositionals: true, options: { runs: { type: "string" } } });
+    return { name: positionals[0], count: positionals[1], runs: values.runs };
+  } catch (error) {
+    console.error(reason(error));
+    process.exit(2);
   }
 }

@@ -1,6 +1,6 @@
 // What was measured, as JSON files in bench/results: one a benchmark and kind of server, overwritten by the next measurement.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Figures, percentile } from "./stack.ts";
@@ -46,6 +46,7 @@ export function save(benchmark: string, runs: Figures[]): string {
 
 /** All that was measured, in the order of the file names. */
 export function results(): Result[] {
+  if (!existsSync(FOLDER)) return [];
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith(".json"))
     .sort()
