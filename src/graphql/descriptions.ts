@@ -32,7 +32,6 @@ const PHRASES: [theirs: RegExp, ours: string][] = [
   [/^When paginating backwards, the cursor.*/, "Cursor of the first row, for `before`; null for a page without rows."],
   [/^Read all values .* before .*/, "Only rows before this cursor, the `startCursor` of another page."],
   [/^Read all values .* after .*/, "Only rows after this cursor, the `endCursor` of another page."],
-  [/^Skip the first `n` values.*/, "Skips so many rows, from the first or from `after`; not together with `last`."],
   [/^A condition to be used in determining .*/, "Which rows; all of them unless it is given."],
   [/^A condition to be used against `(\w+)`.*/, "Which `$1` rows: those for which everything holds that is given."],
   [/^Checks for equality with the object’s `(\w+)` field\.$/, "Only rows with this `$1`."],
