@@ -18,6 +18,7 @@ import { NotesPlugin } from "./src/graphql/notes.ts";
 import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
+import { WithoutRelayPlugin } from "./src/graphql/relay.ts";
 import { session } from "./src/graphql/session.ts";
 import { SharedRowsPlugin, SubscriptionsPlugin } from "./src/graphql/subscriptions.ts";
 
@@ -31,6 +32,7 @@ const preset: GraphileConfig.Preset = {
     FiltersPlugin,
     OrderPlugin,
     PagingPlugin,
+    WithoutRelayPlugin,
     MissingRowsPlugin,
     BoundsPlugin,
     NotesPlugin,

@@ -10,39 +10,110 @@ create schema analytics
 -- What analytics is made of; nothing here is for clients.
 create schema internal
 
+-- How a rule compares its metric with its threshold.
+-- - >: Breaches above the threshold.
+-- - >=: Breaches at the threshold and above.
+-- - <: Breaches below the threshold.
+-- - <=: Breaches at the threshold and below.
+-- - ==: Breaches at exactly the threshold.
+-- - !=: Breaches everywhere but at the threshold.
+create type analytics.alert_operator as enum ('>', '>=', '<', '<=', '==', '!=')
+
+-- Why an alert is in its state, or why it was resolved.
+-- - breach: The metric breaches the threshold.
+-- - keep_firing: The metric is clean, but not for as long as the rule wants it.
+-- - no_data: The metric has no value; what that means is up to the rule.
+-- - evaluation_failed: The metric cannot be evaluated; the alert is frozen.
+-- - silence_ended: Its silence is over, and its message is out.
+-- - acknowledged: A person looks at it.
+-- - clean: Resolved: the metric does not breach any more.
+-- - service_gone: Resolved: the service sent nothing for a day.
+-- - resolved_by_hand: Resolved: a person ended it.
+-- - rule_changed: Resolved: the rule was edited.
+-- - rule_disabled: Resolved: the rule was switched off.
+-- - rule_deleted: Resolved: the rule was deleted.
+create type analytics.alert_reason as enum ('breach', 'keep_firing', 'no_data', 'evaluation_failed', 'silence_ended', 'acknowledged', 'clean', 'service_gone', 'resolved_by_hand', 'rule_changed', 'rule_disabled', 'rule_deleted')
+
 -- How urgent an alert is.
+-- - info: Good to know.
+-- - warning: To be looked at soon.
+-- - critical: To be looked at now.
 create type analytics.alert_severity as enum ('info', 'warning', 'critical')
 
--- pending: breaching, but not for long enough; active: firing; acknowledged: firing, and somebody looks at it; resolved: over.
+-- State of an alert.
+-- - pending: It breaches, but not for long enough to fire.
+-- - active: It fires.
+-- - acknowledged: It fires, and somebody looks at it.
+-- - resolved: It is over.
 create type analytics.alert_status as enum ('pending', 'active', 'acknowledged', 'resolved')
 
--- Severity of an event; error and critical count as failed.
+-- Severity of an event, from the least to the most severe.
+-- - debug: For developers; no failure.
+-- - info: As it should be; no failure.
+-- - warning: Odd, but no failure.
+-- - error: Failed.
+-- - critical: Failed, and somebody must act.
 create type analytics.event_level as enum ('debug', 'info', 'warning', 'error', 'critical')
 
--- Health of a service over the last minute: critical when error_rate > 20 %, warning when error_rate > 5 % or latency_p99 > 500 ms.
+-- Health of a service over the last minute.
+-- - healthy: Neither of the others.
+-- - warning: More than 5 percent of the requests failed, or the 99th percentile of the latency is above 500 ms.
+-- - critical: More than 20 percent of the requests failed.
 create type analytics.health as enum ('healthy', 'warning', 'critical')
 
--- What an alert does when its metric has no value: keep its state, take it as clean, or take it as breaching.
+-- What an alert does while its metric has no value.
+-- - keep: Stay in its state, with its clocks stopped.
+-- - ok: Take it as clean.
+-- - alert: Take it as a breach.
 create type analytics.no_data_policy as enum ('keep', 'ok', 'alert')
 
+-- Rule of the contract that a message breaks.
+-- - empty_message: It has no value.
+-- - too_large: It is too large.
+-- - invalid_utf8: It is not UTF-8.
+-- - invalid_json: It is not JSON.
+-- - not_an_object: It is JSON, but not an object.
+-- - too_deep: It has too many levels of objects and arrays.
+-- - invalid_text: A text has U+0000 or half of a surrogate pair.
+-- - invalid_number: A number is too large or too long.
+-- - missing_field: The timestamp, service or level is missing.
+-- - invalid_field: A field breaks its rule.
+-- - too_late: It is older than raw events are kept; the roll-ups of that time are final.
+-- - too_early: It is too far ahead of the clock of the ingester.
+-- - database_error: The database refused the row.
+create type analytics.reject_reason as enum ('empty_message', 'too_large', 'invalid_utf8', 'invalid_json', 'not_an_object', 'too_deep', 'invalid_text', 'invalid_number', 'missing_field', 'invalid_field', 'too_late', 'too_early', 'database_error')
+
 -- Width of the buckets that metrics are given in.
+-- - one_minute: Buckets of 1 minute.
+-- - five_minutes: Buckets of 5 minutes.
+-- - one_hour: Buckets of 1 hour.
 create type analytics.resolution as enum ('one_minute', 'five_minutes', 'one_hour')
 
--- Every change of status or reason of every alert; it outlives rules and pending alerts.
+-- What is kept for a time of its own.
+-- - raw: Events as they were sent.
+-- - 10s: Roll-up in buckets of 10 seconds.
+-- - 1min: Roll-ups in buckets of 1 minute, per service and per endpoint.
+-- - 5min: Roll-ups in buckets of 5 minutes, per service and per endpoint.
+-- - 1hour: Roll-up in buckets of 1 hour.
+-- - alerts: Resolved alerts, their history, and past silences.
+-- - rejected_events: Messages that were no events.
+create type analytics.retention_tier as enum ('raw', '10s', '1min', '5min', '1hour', 'alerts', 'rejected_events')
+
+-- Changes of state or reason of all alerts; they outlive rules and pending alerts.
 create table analytics.alert_history (
-  id bigint not null generated always as identity
-  alert_id bigint not null -- The alert; gone for a pending one that never fired.
-  rule_id text not null
-  rule_version integer not null -- Of the rule when the alert began.
-  service text not null
-  previous_status analytics.alert_status -- NULL for the first of an alert.
-  status analytics.alert_status not null -- The same as before where only the reason changed.
-  reason text not null -- As in alerts.
-  value double precision -- Of the metric at as_of, in its unit; NULL: no data.
-  as_of timestamp with time zone not null -- The evaluation, or the moment somebody acknowledged, resolved or changed the rule.
-  watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
-  author text -- Who acknowledged or resolved.
-  comment text
+  id bigint not null generated always as identity -- Number of the change.
+  alert_id bigint not null -- Number of the alert; one that never fired is gone.
+  rule_id text not null -- Id of the rule; it may be gone by now.
+  rule_version integer not null -- Version of the rule when the alert began, a number from 1.
+  service text not null -- Name of the service.
+  previous_status analytics.alert_status -- State before the change; null where the alert began.
+  status analytics.alert_status not null -- State after the change; the same as before where only the reason changed.
+  reason analytics.alert_reason not null -- Why it is in this state.
+  value double precision -- Value of the metric at that moment, in its unit; null: no data.
+  as_of timestamp with time zone not null -- Moment of the evaluation, or of the acknowledgement, the resolving by hand or the change of the rule.
+  watermark timestamp with time zone -- When the newest batch of events that the evaluation could see had been stored; null: there was none.
+  author text -- Who acknowledged it or resolved it by hand; null for every other change.
+  comment text -- What the author said; null: nothing.
   constraint alert_history_pkey PRIMARY KEY (id)
 )
 CREATE INDEX alert_history_alert_id_idx ON analytics.alert_history USING btree (alert_id)
@@ -56,26 +127,26 @@ CREATE TRIGGER send_alert_messages AFTER INSERT ON analytics.alert_history REFER
 
 -- What is watched. A change takes effect at the next evaluation, within a second, and resets the open alerts of the rule.
 create table analytics.alert_rules (
-  id text not null -- Slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.
-  name text not null -- For people.
+  id text not null -- Name of the rule for programs, a slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.
+  name text not null -- Name of the rule for people, 1 to 255 characters.
   description text not null default ''::text -- What it means when this fires, and what to do.
-  service text not null default '*'::text -- * for every service, each with an alert of its own; or the name of one.
-  metric text not null -- error_rate (percent), error_count, total_requests, throughput (per second), latency_p50, latency_p95, latency_p99, latency_mean, latency_max (ms), avg_risk_score, high_risk_count, unique_users, or a function in schema alert_metrics.
-  operator text not null -- One of >, >=, <, <=, ==, !=: the rule breaches when metric operator threshold.
-  threshold double precision not null -- In the unit of the metric.
-  lookback interval not null -- The metric covers this much time before the evaluation; at most the raw retention.
-  pending_period interval not null default '00:00:00'::interval -- It must breach for this long without a break before it fires; for in Prometheus.
-  keep_firing_for interval not null default '00:00:00'::interval -- It must be clean for this long before it is resolved.
-  min_requests integer not null default 0 -- With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.
-  on_no_data analytics.no_data_policy not null default 'keep'::analytics.no_data_policy -- Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).
-  severity analytics.alert_severity not null -- Goes with the alert and its messages; silences can name it.
-  labels jsonb not null default '{}'::jsonb -- Object of anything; it goes with the alert.
-  enabled boolean not null default true
-  version integer not null default 1 -- Counts the changes, from 1.
-  created_at timestamp with time zone not null default now()
-  updated_at timestamp with time zone not null default now()
-  last_error text -- Why its metric cannot be evaluated; NULL when it can. Its alerts are frozen.
-  failing_since timestamp with time zone -- Evaluation at which last_error began.
+  service text not null default '*'::text -- Name of the service that it watches, or * (the default) for every service, each with an alert of its own.
+  metric text not null -- What is measured: error_rate (percent), error_count (failed requests), total_requests, throughput (requests per second), latency_p50, latency_p95, latency_p99, latency_mean, latency_max (ms), avg_risk_score (0..1), high_risk_count, unique_users, or the name of a function in schema alert_metrics.
+  operator analytics.alert_operator not null -- How the metric is compared with the threshold to breach.
+  threshold double precision not null -- What the metric is compared with, in its unit.
+  lookback interval not null -- Time before the evaluation that the metric covers: at least 1 second, at most as long as raw events are kept.
+  pending_period interval not null default '00:00:00'::interval -- How long it must breach without a break before it fires; 0 (the default): at once. Prometheus calls it "for".
+  keep_firing_for interval not null default '00:00:00'::interval -- How long it must be clean before its alert is resolved; 0 (the default): at once.
+  min_requests integer not null default 0 -- Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; counts are not affected. Default 0.
+  on_no_data analytics.no_data_policy not null default 'keep'::analytics.no_data_policy -- What its alerts do while the metric has no value; by default they keep their state.
+  severity analytics.alert_severity not null -- How urgent its alerts are; silences can name it.
+  labels jsonb not null default '{}'::jsonb -- JSON object of anything, which its alerts have, too.
+  enabled boolean not null default true -- Whether it is evaluated (the default); if not, its open alerts are resolved.
+  version integer not null default 1 -- Number of the latest change, from 1.
+  created_at timestamp with time zone not null default now() -- When it was made.
+  updated_at timestamp with time zone not null default now() -- When it was changed last.
+  last_error text -- Why its metric cannot be evaluated; null when it can. Its alerts are frozen meanwhile. For operators.
+  failing_since timestamp with time zone -- Evaluation since which its metric cannot be evaluated; null when it can.
   constraint alert_rules_pkey PRIMARY KEY (id)
   constraint id_is_a_slug CHECK (((id ~ '^[a-z0-9]+([_-][a-z0-9]+)*$'::text) AND (length(id) <= 100)))
   constraint keep_firing_for_is_not_negative CHECK ((keep_firing_for >= '00:00:00'::interval))
@@ -83,7 +154,6 @@ create table analytics.alert_rules (
   constraint lookback_is_at_least_1_second CHECK ((lookback >= '00:00:01'::interval))
   constraint min_requests_is_not_negative CHECK ((min_requests >= 0))
   constraint name_has_1_to_255_characters CHECK (((length(name) >= 1) AND (length(name) <= 255)))
-  constraint operator_is_one_of_the_six CHECK ((operator = ANY (ARRAY['>'::text, '>='::text, '<'::text, '<='::text, '=='::text, '!='::text])))
   constraint pending_period_is_not_negative CHECK ((pending_period >= '00:00:00'::interval))
   constraint service_has_1_to_255_characters CHECK (((length(service) >= 1) AND (length(service) <= 255)))
   constraint threshold_is_finite CHECK ((threshold <> ALL (ARRAY['Infinity'::double precision, '-Infinity'::double precision, 'NaN'::double precision])))
@@ -96,36 +166,36 @@ CREATE TRIGGER reset_alerts_of_deleted_rules AFTER DELETE ON analytics.alert_rul
 -- stacklens_operator: delete, select
 -- stacklens_worker: select, update
 
--- One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one that never fires is dropped; alert_history keeps it.
+-- Episodes of a rule on a service, each from the first breach until it is resolved, with the rule as it was at its beginning. A pending one that never fires is dropped; its history stays.
 create table analytics.alerts (
-  id bigint not null generated always as identity
-  rule_id text not null
-  rule_name text not null
-  rule_version integer not null -- Of the rule when the alert began; so are name, severity, labels, metric and the rest.
-  service text not null
-  severity analytics.alert_severity not null -- Of the rule.
-  labels jsonb not null -- Of the rule.
-  metric text not null
-  operator text not null
-  threshold double precision not null -- Of the rule, in the unit of the metric.
-  lookback interval not null -- Of the rule: the metric covers this much time.
-  status analytics.alert_status not null -- pending, active, acknowledged (by a person, still firing), resolved.
-  reason text not null -- Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless the rule says otherwise), silence_ended, acknowledged, clean, service_gone, resolved_by_hand, rule_changed, rule_disabled, rule_deleted.
-  value double precision -- Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.
+  id bigint not null generated always as identity -- Number of the alert.
+  rule_id text not null -- Id of the rule; it may be gone by now.
+  rule_name text not null -- Name of the rule when the alert began.
+  rule_version integer not null -- Version of the rule when the alert began, a number from 1.
+  service text not null -- Name of the service.
+  severity analytics.alert_severity not null -- How urgent it is, by the rule when the alert began.
+  labels jsonb not null -- Labels of the rule when the alert began, a JSON object.
+  metric text not null -- Metric of the rule when the alert began, such as error_rate.
+  operator analytics.alert_operator not null -- How the metric is compared with the threshold to breach.
+  threshold double precision not null -- Threshold of the rule when the alert began, in the unit of the metric.
+  lookback interval not null -- Time that the metric covers.
+  status analytics.alert_status not null -- State of the alert.
+  reason analytics.alert_reason not null -- Why it is in this state.
+  value double precision -- Value of the metric, in its unit, at the evaluation; up to 10 s old while nothing changes. Null: no data.
   started_at timestamp with time zone not null -- Evaluation at which it began to breach.
-  triggered_at timestamp with time zone -- When it became active; NULL while it is pending.
-  acknowledged_at timestamp with time zone -- When a person said that they look at it; NULL: nobody did.
-  acknowledged_by text
-  comment text -- What was said last, when it was acknowledged or resolved by hand; alert_history has both.
-  resolved_at timestamp with time zone -- When it ended; NULL while it is open.
-  resolved_by text -- Who resolved it by hand; NULL: it ended by itself.
-  notified_at timestamp with time zone -- When its triggered message was sent; NULL while it is pending or silenced.
-  evaluated_at timestamp with time zone not null -- Evaluation that value is from.
-  changed_at timestamp with time zone not null -- When status or reason changed last.
-  watermark timestamp with time zone -- When the newest batch that the evaluation could see had been stored.
-  breaching_since timestamp with time zone not null -- Where the clock of pending_period started: started_at, plus the time without data.
-  clean_since timestamp with time zone -- Where the clock of keep_firing_for started: the first clean evaluation.
-  frozen_at timestamp with time zone -- First evaluation without data; until there is data again both clocks stand still.
+  triggered_at timestamp with time zone -- When it began to fire; null while it is pending.
+  acknowledged_at timestamp with time zone -- When a person said that they look at it; null: nobody did.
+  acknowledged_by text -- Who looks at it: the subject of the token, or the database role; null: nobody does.
+  comment text -- What was said last, when it was acknowledged or resolved by hand; its history has both. Null: nothing.
+  resolved_at timestamp with time zone -- When it ended; null while it is open.
+  resolved_by text -- Who resolved it by hand: the subject of the token, or the database role; null: it ended by itself, or is open.
+  notified_at timestamp with time zone -- When its triggered message was sent; null while it is pending or silenced.
+  evaluated_at timestamp with time zone not null -- Evaluation that the value is from.
+  changed_at timestamp with time zone not null -- When its state or reason changed last.
+  watermark timestamp with time zone -- When the newest batch of events that the evaluation could see had been stored; null: there was none.
+  breaching_since timestamp with time zone not null -- Where the clock of the pending period started: at the first breach, plus the time without data.
+  clean_since timestamp with time zone -- Where the clock that ends it started: at the first clean evaluation, plus the time without data; null while it breaches.
+  frozen_at timestamp with time zone -- First evaluation without data; until there is data again its clocks stand still. Null: there is data.
   constraint alerts_pkey PRIMARY KEY (id)
 )
 CREATE INDEX alerts_id_idx ON analytics.alerts USING btree (id) WHERE ((status = 'resolved'::analytics.alert_status) AND (triggered_at IS NULL))
@@ -138,26 +208,26 @@ CREATE TRIGGER record_new_alerts AFTER INSERT ON analytics.alerts REFERENCING NE
 -- stacklens_viewer: select
 -- stacklens_worker: delete, insert, select, update
 
--- Request and log events as the services sent them, one row each.
+-- Request and log events as the services sent them, one row each. For operators.
 create table analytics.events (
   "time" timestamp with time zone not null -- When it happened, by the clock of the service.
   ingested_at timestamp with time zone not null default now() -- When the transaction that stored it began.
-  service text not null
-  endpoint text -- Route or operation.
-  level analytics.event_level not null -- error and critical count as failed.
-  status_code smallint -- HTTP status, 100..599.
-  latency_ms double precision -- Duration in milliseconds, >= 0; NULL for what has none.
-  error_message text -- At most 8 KiB.
+  service text not null -- Name of the service that sent it.
+  endpoint text -- Route or operation; null for what has none.
+  level analytics.event_level not null -- Severity; error and critical count as failed.
+  status_code smallint -- HTTP status, 100..599; null for what has none.
+  latency_ms double precision -- Duration in ms, not negative; null for what has none.
+  error_message text -- What went wrong, in words, at most 8 KiB; null for what has none.
   error_count integer not null default 0 -- Errors that the service counted within this event.
-  request_id text
-  user_id text
-  source_ip inet
-  geo_country text
-  user_subscription_tier text
-  business_risk_score double precision -- 0..1; above 0.7 is high risk.
-  trace_id text
-  span_id text
-  attributes jsonb -- Every field of the event that has no column; NULL when there is none.
+  request_id text -- Identifier of the request; null when it was not sent.
+  user_id text -- Identifier of the user who made the request; null when it was not sent.
+  source_ip inet -- Address that the request came from; null when it was not sent.
+  geo_country text -- Country that the request came from; null when it was not sent.
+  user_subscription_tier text -- Subscription of the user; null when it was not sent.
+  business_risk_score double precision -- Risk that the service sees in it, 0..1; above 0.7 is high. Null when it was not sent.
+  trace_id text -- Identifier of the trace; null when it was not sent.
+  span_id text -- Identifier of the span within the trace; null when it was not sent.
+  attributes jsonb -- Every other field of the event, a JSON object; null when there is none.
 )
 CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
 -- hypertable: chunks of 01:00:00 by time
@@ -169,16 +239,16 @@ CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
 -- stacklens_operator: select
 -- stacklens_worker: select
 
--- Messages that are not events by the contract, with what is wrong about them.
+-- Messages that are not events by the contract, with what is wrong about them. For operators.
 create table analytics.rejected_events (
-  id bigint not null generated always as identity
-  received_at timestamp with time zone not null default now()
-  topic text not null
-  partition integer not null
-  "offset" bigint not null
-  reason text not null -- Code of the broken rule, such as invalid_json, missing_field, invalid_field, too_late, too_early.
+  id bigint not null generated always as identity -- Number of the rejected message.
+  received_at timestamp with time zone not null default now() -- When it was read from Kafka.
+  topic text not null -- Kafka topic of the message.
+  partition integer not null -- Number of the Kafka partition, from 0.
+  "offset" bigint not null -- Kafka offset of the message within its partition.
+  reason analytics.reject_reason not null -- Which rule it breaks.
   detail text not null -- The broken rule in words, with the field and its value.
-  payload text -- The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. NULL for a message without a value.
+  payload text -- The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. Null for a message without a value.
   constraint rejected_events_topic_partition_offset_key UNIQUE (topic, partition, "offset")
   constraint rejected_events_pkey PRIMARY KEY (id)
 )
@@ -188,16 +258,15 @@ CREATE INDEX rejected_events_received_at_idx ON analytics.rejected_events USING 
 -- stacklens_operator: select
 -- stacklens_worker: delete, select
 
--- How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.
+-- How long each tier is kept. Editing a row in SQL changes the policies; a ladder that would roll up dropped data is refused.
 create table analytics.retention (
-  tier text not null -- raw events, the four roll-up levels, resolved alerts, rejected events.
+  tier analytics.retention_tier not null -- What is kept.
   keep interval not null -- Age at which rows are dropped; for raw also the oldest event that is accepted.
-  compress_after interval -- Age at which raw events move to the columnstore; NULL: never, as for the other tiers.
-  updated_at timestamp with time zone not null default now()
+  compress_after interval -- Age at which raw events move to the columnstore, which is smaller; null: never, as for the other tiers.
+  updated_at timestamp with time zone not null default now() -- When this was changed last.
   constraint retention_pkey PRIMARY KEY (tier)
-  constraint retention_check CHECK (((compress_after IS NULL) OR ((compress_after > '00:00:00'::interval) AND (tier = 'raw'::text))))
+  constraint retention_check CHECK (((compress_after IS NULL) OR ((compress_after > '00:00:00'::interval) AND (tier = 'raw'::analytics.retention_tier))))
   constraint retention_keep_check CHECK ((keep > '00:00:00'::interval))
-  constraint retention_tier_check CHECK ((tier = ANY (ARRAY['raw'::text, '10s'::text, '1min'::text, '5min'::text, '1hour'::text, 'alerts'::text, 'rejected_events'::text])))
 )
 CREATE TRIGGER apply_retention AFTER INSERT OR DELETE OR UPDATE ON analytics.retention FOR EACH STATEMENT EXECUTE FUNCTION internal.apply_retention()
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON analytics.retention FOR EACH ROW EXECUTE FUNCTION internal.touch_updated_at()
@@ -206,9 +275,9 @@ CREATE TRIGGER touch_updated_at BEFORE UPDATE ON analytics.retention FOR EACH RO
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
--- Every service that has sent an event within the longest retention.
+-- Services that have sent an event within the longest retention.
 create table analytics.services (
-  service text not null
+  service text not null -- Name of the service.
   first_seen timestamp with time zone not null -- Time of the first event received.
   last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
   constraint services_pkey PRIMARY KEY (service)
@@ -218,17 +287,17 @@ create table analytics.services (
 -- stacklens_viewer: select
 -- stacklens_worker: delete, select
 
--- Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one whose triggered message was sent sends its resolved one even when silenced.
+-- Times in which alerts are muted: they are seen, but send no message. One that still fires at the end sends it then; one whose triggered message was sent before sends its resolved one even when silenced.
 create table analytics.silences (
-  id bigint not null generated always as identity
-  rule_id text -- NULL: every rule. A silence goes with the rule that it names.
-  service text -- NULL: every service.
-  severity analytics.alert_severity -- NULL: every severity.
-  starts_at timestamp with time zone not null default now() -- Alerts that fire from here on are muted.
-  ends_at timestamp with time zone not null -- What still fires then is announced.
-  reason text not null -- For those who wonder why nothing came.
-  created_by text not null default COALESCE(NULLIF(current_setting('jwt.claims.sub'::text, true), ''::text), (CURRENT_USER)::text)
-  created_at timestamp with time zone not null default now()
+  id bigint not null generated always as identity -- Number of the silence.
+  rule_id text -- Id of the rule that it mutes, with which it is deleted; null: every rule.
+  service text -- Name of the service that it mutes; null: every service.
+  severity analytics.alert_severity -- Severity that it mutes; null: every severity.
+  starts_at timestamp with time zone not null default now() -- From when on alerts that begin to fire are muted; by default at once.
+  ends_at timestamp with time zone not null -- Until when; what still fires then sends its message.
+  reason text not null -- Why, for those who wonder why no message came.
+  created_by text not null default COALESCE(NULLIF(current_setting('jwt.claims.sub'::text, true), ''::text), (CURRENT_USER)::text) -- Who made it: the subject of the token, or the database role.
+  created_at timestamp with time zone not null default now() -- When it was made.
   constraint silences_pkey PRIMARY KEY (id)
   constraint silences_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES analytics.alert_rules(id) ON UPDATE CASCADE ON DELETE CASCADE
   constraint reason_is_not_empty CHECK ((reason <> ''::text))
@@ -318,26 +387,26 @@ create table internal.rollups (
 
 -- Alerts that fire, acknowledged or not, most severe and oldest first.
 create view analytics.active_alerts (
-  id bigint
-  rule_id text
-  rule_name text
-  service text
-  severity analytics.alert_severity -- Of the rule.
-  status analytics.alert_status -- active, or acknowledged by a person.
-  reason text
-  metric text
-  operator text
-  threshold double precision -- Of the rule, in the unit of the metric.
-  value double precision -- Of the metric at evaluated_at, up to 10 s old; NULL: no data.
+  id bigint -- Number of the alert.
+  rule_id text -- Id of the rule; it may be gone by now.
+  rule_name text -- Name of the rule when the alert began.
+  service text -- Name of the service.
+  severity analytics.alert_severity -- How urgent it is, by the rule when the alert began.
+  status analytics.alert_status -- State of the alert: active or acknowledged.
+  reason analytics.alert_reason -- Why it is in this state.
+  metric text -- Metric of the rule when the alert began, such as error_rate.
+  operator analytics.alert_operator -- How the metric is compared with the threshold to breach.
+  threshold double precision -- Threshold of the rule when the alert began, in the unit of the metric.
+  value double precision -- Value of the metric, in its unit, at the evaluation; up to 10 s old while nothing changes. Null: no data.
   message text -- The alert in a sentence.
-  labels jsonb -- Of the rule.
+  labels jsonb -- Labels of the rule when the alert began, a JSON object.
   triggered_at timestamp with time zone -- When it began to fire.
-  firing_for interval -- Time since it was triggered.
-  acknowledged_at timestamp with time zone -- When a person said that they look at it; NULL: nobody did.
-  acknowledged_by text
-  comment text
-  silenced boolean -- A silence holds back its message.
-  evaluated_at timestamp with time zone -- Evaluation that value is from.
+  firing_for interval -- Time since it began to fire.
+  acknowledged_at timestamp with time zone -- When a person said that they look at it; null: nobody did.
+  acknowledged_by text -- Who looks at it: the subject of the token, or the database role; null: nobody does.
+  comment text -- What was said last, when it was acknowledged or resolved by hand; its history has both. Null: nothing.
+  silenced boolean -- Whether a silence holds back its message.
+  evaluated_at timestamp with time zone -- Evaluation that the value is from.
 )
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
@@ -345,20 +414,32 @@ create view analytics.active_alerts (
 
 create type analytics.alert_preview (
   service text -- Name of the service.
-  status analytics.alert_status -- At the end of the range; resolved without triggered_at: it would have been pending only.
-  reason text -- Of the status, as in alerts.
+  status analytics.alert_status -- State at the end of the range; resolved without having fired: it would have been pending only.
+  reason analytics.alert_reason -- Why it would be in that state.
   started_at timestamp with time zone -- Evaluation at which it would have begun to breach.
-  triggered_at timestamp with time zone -- When it would have fired; NULL: it would not.
-  resolved_at timestamp with time zone -- When it would have ended; NULL: it is open at the end of the range.
-  value double precision -- Of the metric when it would have fired, or else at the start; NULL: no data.
-  worst_value double precision -- The farthest that the metric went beyond the threshold until the end; NULL for == and !=.
+  triggered_at timestamp with time zone -- When it would have fired; null: it would not.
+  resolved_at timestamp with time zone -- When it would have ended; null: it is open at the end of the range.
+  value double precision -- Value of the metric, in its unit, when it would have fired, or else at the start; null: no data.
+  worst_value double precision -- The farthest that the metric went beyond the threshold until the end, in its unit; null for == and !=.
+)
+
+create type analytics.alert_statistics (
+  severity analytics.alert_severity -- How urgent these alerts are.
+  total bigint -- Alerts that are open, or were resolved within the period.
+  pending bigint -- Alerts that are pending now.
+  active bigint -- Alerts that fire now and that nobody has acknowledged.
+  acknowledged bigint -- Alerts that fire now and that somebody looks at.
+  resolved bigint -- Alerts that were resolved within the period.
+  triggered bigint -- Alerts, of these, that began to fire within the period.
+  mean_time_to_acknowledge interval -- Mean time from the beginning of firing to the acknowledgement; null when none was acknowledged.
+  mean_time_to_resolve interval -- Mean time from the beginning of firing to the end; null when none was resolved.
 )
 
 create type analytics.archived_tier (
-  tier text -- As in retention.
-  compressed_chunks bigint -- Chunks that went to the columnstore.
-  dropped_chunks bigint -- Chunks that were dropped.
-  deleted_rows bigint -- Rows that were deleted: resolved alerts, their history, rejected events.
+  tier analytics.retention_tier -- What was kept.
+  compressed_chunks bigint -- Chunks, which are the parts of a table by time, that went to the columnstore.
+  dropped_chunks bigint -- Chunks that were dropped, with all their rows.
+  deleted_rows bigint -- Rows that were deleted one by one: of alerts with their history, or of rejected events.
 )
 
 -- Metrics of each service and endpoint in buckets of 5 minutes, up to the last committed event.
@@ -367,18 +448,18 @@ create view analytics.endpoint_metrics_5min (
   service text -- Name of the service.
   endpoint text -- Route or operation.
   total_requests bigint -- Events in the bucket.
-  successful_requests bigint -- Events that did not fail.
-  failed_requests bigint -- Events with level error or critical.
+  successful_requests bigint -- Events in the bucket that did not fail.
+  failed_requests bigint -- Events in the bucket with level error or critical.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_min double precision -- Smallest latency in ms, exact.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_max double precision -- Largest latency in ms, exact.
-  latency_mean double precision -- Mean latency in ms.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
   unique_users bigint -- Distinct users, standard error 1.5 %.
   unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
-  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
 -- stacklens_adhoc: select
@@ -389,17 +470,17 @@ create view analytics.endpoint_metrics_5min (
 create view analytics.high_risk_events (
   "time" timestamp with time zone -- When it happened, by the clock of the service.
   service text -- Name of the service.
-  endpoint text -- Route or operation.
-  level analytics.event_level -- Severity of the event.
-  status_code smallint -- HTTP status, 100..599.
-  latency_ms double precision -- Duration in ms.
-  business_risk_score double precision -- Above 0.7, to 1.
-  user_id text -- Who made the request.
-  source_ip inet -- Address that the request came from.
-  geo_country text -- Country that the request came from.
-  user_subscription_tier text -- Subscription of the user.
-  request_id text -- Identifier of the request.
-  trace_id text -- Identifier of the trace.
+  endpoint text -- Route or operation; null for what has none.
+  level analytics.event_level -- Severity; error and critical count as failed.
+  status_code smallint -- HTTP status, 100..599; null for what has none.
+  latency_ms double precision -- Duration in ms, not negative; null for what has none.
+  business_risk_score double precision -- Risk that the service sees in it: above 0.7, up to 1.
+  user_id text -- Identifier of the user who made the request; null when it was not sent. For operators.
+  source_ip inet -- Address that the request came from; null when it was not sent. For operators.
+  geo_country text -- Country that the request came from; null when it was not sent.
+  user_subscription_tier text -- Subscription of the user; null when it was not sent.
+  request_id text -- Identifier of the request; null when it was not sent.
+  trace_id text -- Identifier of the trace; null when it was not sent.
 )
 -- stacklens_adhoc: select
 -- stacklens_operator: select
@@ -410,18 +491,18 @@ create view analytics.metrics_1hour (
   bucket timestamp with time zone -- Start of the bucket.
   service text -- Name of the service.
   total_requests bigint -- Events in the bucket.
-  successful_requests bigint -- Events that did not fail.
-  failed_requests bigint -- Events with level error or critical.
+  successful_requests bigint -- Events in the bucket that did not fail.
+  failed_requests bigint -- Events in the bucket with level error or critical.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_min double precision -- Smallest latency in ms, exact.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_max double precision -- Largest latency in ms, exact.
-  latency_mean double precision -- Mean latency in ms.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
   unique_users bigint -- Distinct users, standard error 1.5 %.
   unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
-  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
 -- stacklens_adhoc: select
@@ -433,18 +514,18 @@ create view analytics.metrics_1min (
   bucket timestamp with time zone -- Start of the bucket.
   service text -- Name of the service.
   total_requests bigint -- Events in the bucket.
-  successful_requests bigint -- Events that did not fail.
-  failed_requests bigint -- Events with level error or critical.
+  successful_requests bigint -- Events in the bucket that did not fail.
+  failed_requests bigint -- Events in the bucket with level error or critical.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_min double precision -- Smallest latency in ms, exact.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_max double precision -- Largest latency in ms, exact.
-  latency_mean double precision -- Mean latency in ms.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
   unique_users bigint -- Distinct users, standard error 1.5 %.
   unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
-  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
 -- stacklens_adhoc: select
@@ -456,23 +537,42 @@ create view analytics.metrics_5min (
   bucket timestamp with time zone -- Start of the bucket.
   service text -- Name of the service.
   total_requests bigint -- Events in the bucket.
-  successful_requests bigint -- Events that did not fail.
-  failed_requests bigint -- Events with level error or critical.
+  successful_requests bigint -- Events in the bucket that did not fail.
+  failed_requests bigint -- Events in the bucket with level error or critical.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_min double precision -- Smallest latency in ms, exact.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_max double precision -- Largest latency in ms, exact.
-  latency_mean double precision -- Mean latency in ms.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
   unique_users bigint -- Distinct users, standard error 1.5 %.
   unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
-  avg_risk_score double precision -- Mean business risk score, 0..1; NULL when no event had one.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
   high_risk_count bigint -- Events with a business risk score above 0.7.
 )
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
+
+create type analytics.metrics_bucket (
+  bucket timestamp with time zone -- Start of the bucket.
+  service text -- Name of the service.
+  total_requests bigint -- Events in the bucket.
+  successful_requests bigint -- Events in the bucket that did not fail.
+  failed_requests bigint -- Events in the bucket with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
 
 -- Metrics of the last 24 hours in buckets of 5 minutes, with the change against the bucket before of the same service.
 create view analytics.performance_trend (
@@ -480,13 +580,13 @@ create view analytics.performance_trend (
   service text -- Name of the service.
   total_requests bigint -- Events in the bucket.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_mean double precision -- Mean latency in ms.
-  total_requests_change bigint -- Events more or less than in the bucket before.
-  error_rate_change double precision -- Percentage points more or less than in the bucket before.
-  latency_p95_change double precision -- Milliseconds more or less than in the bucket before.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
+  total_requests_change bigint -- Events more or less than in the bucket before; null in the first bucket.
+  error_rate_change double precision -- Percentage points more or less than in the bucket before; null in the first bucket.
+  latency_p95_change double precision -- Change of the 95th percentile of the latency in ms against the bucket before; null in the first bucket, or without latencies.
 )
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
@@ -495,14 +595,14 @@ create view analytics.performance_trend (
 -- Health of every service seen in the last day, over the last minute.
 create view analytics.service_health (
   service text -- Name of the service.
-  health analytics.health -- critical: error_rate > 20 %; warning: error_rate > 5 % or latency_p99 > 500 ms; else healthy. NULL without events in the last minute.
+  health analytics.health -- Health over the last minute; null without events in it.
   total_requests bigint -- Events in the last minute.
   failed_requests bigint -- Events with level error or critical in the last minute.
-  error_rate double precision -- Failed requests in percent of all, 0..100; NULL without events.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_mean double precision -- Mean latency in ms.
+  error_rate double precision -- Failed requests in percent of all, 0..100; null without events.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
   unique_users bigint -- Distinct users in the last minute, standard error 1.5 %.
   high_risk_count bigint -- Events with a business risk score above 0.7 in the last minute.
   last_seen timestamp with time zone -- Time of the newest event, within 10 s.
@@ -514,65 +614,84 @@ create view analytics.service_health (
 create type analytics.service_level (
   service text -- Name of the service.
   total_requests bigint -- Events in the period.
-  failed_requests bigint -- Events with level error or critical.
-  availability double precision -- 100 * (1 - failed / total), in percent, from sums over the period.
+  failed_requests bigint -- Events in the period with level error or critical.
+  availability double precision -- Share of the requests that did not fail, 100 * (1 - failed / total), in percent, from sums over the period.
   objective double precision -- The availability aimed at, in percent.
-  met boolean -- Whether availability is at least the objective.
+  met boolean -- Whether the availability is at least the objective.
   error_budget double precision -- Failed requests that the objective allows for the requests of the period.
   error_budget_remaining double precision -- What is left of the error budget, in requests; negative when overspent.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
 )
 
--- Services of the last hour, slowest p95 latency first.
+create type analytics.service_metrics (
+  service text -- Name of the service.
+  total_requests bigint -- Events in the range.
+  successful_requests bigint -- Events in the range that did not fail.
+  failed_requests bigint -- Events in the range with level error or critical.
+  error_rate double precision -- Failed requests in percent of all, 0..100.
+  throughput double precision -- Mean events per second over the range.
+  latency_min double precision -- Smallest latency in ms, exact; null without latencies.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
+  unique_users bigint -- Distinct users, standard error 1.5 %.
+  unique_ips bigint -- Distinct source addresses, standard error 1.5 %.
+  avg_risk_score double precision -- Mean business risk score, 0..1; null when no event had one.
+  high_risk_count bigint -- Events with a business risk score above 0.7.
+)
+
+-- Services of the last hour, the highest 95th percentile of the latency first.
 create view analytics.slowest_services (
-  rank bigint -- Place, from 1; equal values share one.
+  rank bigint -- Place, a number from 1; equal values share one.
   service text -- Name of the service.
   total_requests bigint -- Events in the last hour.
   failed_requests bigint -- Events with level error or critical in the last hour.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_mean double precision -- Mean latency in ms.
-  latency_max double precision -- Largest latency in ms.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
 )
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
 -- stacklens_worker: select
 
 create type analytics.statistics (
-  events_stored bigint -- Events within the retention of the raw ones.
+  events_stored bigint -- Events that are kept raw.
   events_last_minute bigint -- Events with a time in the last minute.
-  events_per_second double precision -- Mean over the last minute.
-  newest_event timestamp with time zone -- Time of the newest event, within 10 s.
+  events_per_second double precision -- Mean events per second over the last minute.
+  newest_event timestamp with time zone -- Time of the newest event, within 10 s; null without events.
   services bigint -- Services seen in the last day.
-  ingest_lag bigint -- Messages in Kafka that are not stored yet; NULL before the first batch.
-  stored_at timestamp with time zone -- When the newest batch was stored.
+  ingest_lag bigint -- Messages in Kafka that are not stored yet; null before the first batch.
+  stored_at timestamp with time zone -- When the newest batch of events was stored; null before the first.
   rejected_last_hour bigint -- Messages rejected in the last hour.
   late_minutes bigint -- Minutes with late events that wait for their roll-up.
-  rolled_up_until timestamp with time zone -- Up to where the finest roll-up is materialized; newer events are aggregated when read.
+  rolled_up_until timestamp with time zone -- Up to where the finest roll-up is stored; newer events are aggregated when read. Null before the first refresh.
   rules_enabled bigint -- Alert rules that are evaluated.
-  rules_failing bigint -- Of those, the ones whose metric cannot be evaluated.
-  alerts_pending bigint -- Alerts that breach, but not for long enough.
-  alerts_firing bigint -- Alerts that are active or acknowledged.
-  evaluated_at timestamp with time zone -- When the alert rules were evaluated last.
+  rules_failing bigint -- Of the enabled alert rules, those whose metric cannot be evaluated.
+  alerts_pending bigint -- Alerts that breach, but not for long enough to fire.
+  alerts_firing bigint -- Alerts that fire, acknowledged or not.
+  evaluated_at timestamp with time zone -- When the alert rules were evaluated last; null before the first time.
   messages_waiting bigint -- Alert messages that Kafka has not got yet.
-  events_bytes bigint -- Size of the raw events on disk, indexes included.
-  database_bytes bigint -- Size of the database on disk.
+  events_bytes bigint -- Size of the raw events on disk in bytes, indexes included.
+  database_bytes bigint -- Size of the database on disk in bytes.
 )
 
--- Services of the last hour, most failed requests first.
+-- Services of the last hour that failed, most failed requests first.
 create view analytics.top_error_services (
-  rank bigint -- Place, from 1; equal values share one.
+  rank bigint -- Place, a number from 1; equal values share one.
   service text -- Name of the service.
   total_requests bigint -- Events in the last hour.
   failed_requests bigint -- Events with level error or critical in the last hour.
   error_rate double precision -- Failed requests in percent of all, 0..100.
-  latency_p50 double precision -- Median latency in ms, within 2 %.
-  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %.
-  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %.
-  latency_mean double precision -- Mean latency in ms.
-  latency_max double precision -- Largest latency in ms.
+  latency_p50 double precision -- Median latency in ms, within 2 %; null without latencies.
+  latency_p95 double precision -- 95th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_p99 double precision -- 99th percentile of the latency in ms, within 2 %; null without latencies.
+  latency_mean double precision -- Mean latency in ms; null without latencies.
+  latency_max double precision -- Largest latency in ms, exact; null without latencies.
 )
 -- stacklens_adhoc: select
 -- stacklens_viewer: select
@@ -729,21 +848,26 @@ create view internal.metrics_5min_v1 (
 
 -- The hypertables and continuous aggregates of each tier.
 create view internal.retention_relations (
-  tier text
+  tier analytics.retention_tier
   relation regclass
 )
 -- stacklens_worker: select
 
--- Says that somebody looks at an active alert; it stays open until it is clean. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
+-- Says that somebody looks at an active alert; it stays open until it is clean. Doing it again changes nothing. An alert that is not there or does not fire is an error (SQLSTATE 22023).
+-- - alert_id: Number of the alert.
+-- - comment: What to say about it; it stands in the alert and in its history.
+-- - returns: The alert, acknowledged.
 create function analytics.acknowledge_alert(alert_id bigint, comment text DEFAULT NULL::text) returns analytics.alerts language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
 -- stacklens_operator: execute
 
--- Alerts by severity and present status: those that are open, and those that were resolved within the period. triggered counts those that began to fire within it; the mean times are from then to the acknowledgement and to the end.
-create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interval) returns TABLE(severity analytics.alert_severity, total bigint, pending bigint, active bigint, acknowledged bigint, resolved bigint, triggered bigint, mean_time_to_acknowledge interval, mean_time_to_resolve interval) language sql stable parallel unsafe
+-- How many alerts there are, and how fast they are dealt with, one row for each severity, the most urgent first. Alerts that are open count, and those that were resolved within the period.
+-- - period: How far back from now; by default 24 hours.
+create function analytics.alert_stats(period interval DEFAULT '24:00:00'::interval) returns SETOF analytics.alert_statistics language sql stable parallel unsafe
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
--- Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies of the database and the worker do the same by themselves every 10 minutes.
+-- Applies the retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies of the database and the worker do the same by themselves every 10 minutes.
+-- - returns: What was done to each tier, the shortest kept first.
 create function analytics.archive() returns SETOF analytics.archived_tier language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
 -- stacklens_operator: execute
 
@@ -751,25 +875,49 @@ create function analytics.archive() returns SETOF analytics.archived_tier langua
 create function analytics.evaluate_alert_rules(as_of timestamp with time zone DEFAULT clock_timestamp()) returns integer language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
--- Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.
-create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_1min language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
+-- Metrics in buckets of one resolution, oldest first.
+-- - resolution: Width of the buckets.
+-- - service: Only this service; null (the default): all.
+-- - since: Start of the first bucket at the earliest; by default an hour ago.
+-- - until: Only buckets that start before this; by default now.
+create function analytics.metrics(resolution analytics.resolution, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '01:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.metrics_bucket language plpgsql stable parallel safe set search_path=pg_catalog, pg_temp
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
--- When a rule that need not be stored would have fired in the past, for each service, with the timing of the live evaluation: one row for each time it would have begun to breach, oldest first. The rule is given as in alert_rules. It is evaluated at each multiple of step in [since, until], beginning without alerts, as if all events had been there in time. At most 10 000 evaluations. A metric of schema alert_metrics needs a second argument as_of. Error 22023 or 23514 for a rule that makes no sense.
-create function analytics.preview_alert_rule(metric text, operator text, threshold double precision, lookback interval, pending_period interval DEFAULT '00:00:00'::interval, keep_firing_for interval DEFAULT '00:00:00'::interval, min_requests integer DEFAULT 0, on_no_data analytics.no_data_policy DEFAULT 'keep'::analytics.no_data_policy, service text DEFAULT '*'::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- When a rule that need not be stored would have fired in the past, with the timing of the live evaluation: one row for each service and time that it would have begun to breach, oldest first. It is evaluated at each multiple of the step in the range, at most 10 000 times, beginning without alerts, as if all events had been there in time. A rule that makes no sense is an error that says why (SQLSTATE 22023 or 23514).
+-- - metric: Metric of the rule: what an alert rule may name, but a function in schema alert_metrics needs a second argument, the moment.
+-- - operator: How the metric is compared with the threshold to breach.
+-- - threshold: What the metric is compared with, in its unit.
+-- - lookback: Time before each evaluation that the metric covers; at least 1 second.
+-- - pending_period: How long it must breach without a break before it fires; by default 0: at once.
+-- - keep_firing_for: How long it must be clean before its alert is resolved; by default 0: at once.
+-- - min_requests: Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; by default 0.
+-- - on_no_data: What an alert does while the metric has no value; by default it keeps its state.
+-- - service: The service to look at, or * (the default) for every service.
+-- - since: Start of the range; by default 24 hours ago.
+-- - until: End of the range, included; by default now.
+-- - step: Time from one evaluation to the next, at least 1 second; by default 1 minute.
+create function analytics.preview_alert_rule(metric text, operator analytics.alert_operator, threshold double precision, lookback interval, pending_period interval DEFAULT '00:00:00'::interval, keep_firing_for interval DEFAULT '00:00:00'::interval, min_requests integer DEFAULT 0, on_no_data analytics.no_data_policy DEFAULT 'keep'::analytics.no_data_policy, service text DEFAULT '*'::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_viewer: execute
 
--- Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next evaluation begins a new alert; without data it does not. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
+-- Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next evaluation begins a new alert; without data it does not. Doing it again changes nothing. An alert that is not there or is pending is an error (SQLSTATE 22023).
+-- - alert_id: Number of the alert.
+-- - comment: What to say about it; it stands in the alert and in its history.
+-- - returns: The alert, resolved.
 create function analytics.resolve_alert(alert_id bigint, comment text DEFAULT NULL::text) returns analytics.alerts language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp
 -- stacklens_operator: execute
 
--- One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.
-create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, throughput double precision, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe
+-- Metrics over a range, one row for each service with events in it. Exact to the event while raw events are kept, to the finest kept bucket after that.
+-- - since: Start of the range, included; by default 24 hours ago.
+-- - until: End of the range, not included; by default now.
+create function analytics.service_summary(since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now()) returns SETOF analytics.service_metrics language sql stable parallel unsafe
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
--- Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.
+-- How services kept an objective over the last period, one row for each service with events in it. An objective outside 0..100 or a period that is not positive is an error (SQLSTATE 22023).
+-- - service: Only this service; null (the default): all.
+-- - period: How far back from now; by default 24 hours.
+-- - objective: The availability aimed at, in percent, 0..100; by default 99.9.
 create function analytics.sla(service text DEFAULT NULL::text, period interval DEFAULT '24:00:00'::interval, objective double precision DEFAULT 99.9) returns SETOF analytics.service_level language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
@@ -784,13 +932,13 @@ create function internal.alert_metrics() returns TABLE(name text, builtin boolea
 -- stacklens_worker: execute
 
 -- Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.
-create function internal.alert_text(rule_name text, service text, metric text, operator text, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
+create function internal.alert_text(rule_name text, service text, metric text, operator analytics.alert_operator, threshold double precision, lookback interval, value double precision) returns text language sql stable parallel safe
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- What the alerts of a rule would have been at each of the moments, in ascending order: one row a service and moment with an alert. previous_status is NULL where it begins; its last row is resolved. The value of a percentile is exact only in how it compares with the threshold.
-create function internal.alert_timeline(metric text, operator text, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason text, value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
+create function internal.alert_timeline(metric text, operator analytics.alert_operator, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason analytics.alert_reason, value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -807,7 +955,7 @@ create function internal.apply_retention() returns trigger language plpgsql vola
 -- stacklens_worker: execute
 
 -- Whether a value is on the alerting side of a threshold; NULL for no value.
-create function internal.breaches(value double precision, operator text, threshold double precision) returns boolean language sql immutable parallel safe
+create function internal.breaches(value double precision, operator analytics.alert_operator, threshold double precision) returns boolean language sql immutable parallel safe
 -- stacklens_adhoc: execute
 -- stacklens_ingest: execute
 -- stacklens_viewer: execute
@@ -845,8 +993,8 @@ create function internal.claim_partitions(topic text, partitions integer[], stor
 -- stacklens_ingest: execute
 -- stacklens_worker: execute
 
--- Deletes resolved alerts, their history, past silences, rejected events and services that are older than analytics.retention keeps them; returns the number of rows.
-create function internal.clean_up() returns bigint language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
+-- Deletes resolved alerts, their history, past silences, rejected events and services that are older than analytics.retention keeps them; returns how many rows of each, history and silences among the alerts.
+create function internal.clean_up(OUT alerts bigint, OUT rejected_events bigint, OUT services bigint) returns record language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
 -- Completes the transaction that has copied a batch into analytics.events; SL001 when the partition is not at expected_offset. services: [{service, first_ms, last_ms}]; oldest_by_minute: time of the oldest event of each older minute of the batch; rejects: [{offset, reason, detail, payload}]; times in epoch milliseconds. Notifies stacklens_ingested when there are events.
@@ -957,7 +1105,7 @@ create function internal.next_alert_messages(holder uuid, sent bigint[] DEFAULT 
 -- stacklens_worker: execute
 
 -- The state of an alert after the evaluation at as_of, which found a breach, clean, no_data, evaluation_failed or the end of the rule or service. Everything NULL from status on: there is no alert yet, and a breach begins one.
-create function internal.next_alert_state(as_of timestamp with time zone, finding text, measured_value double precision, pending_period interval, keep_firing_for interval, on_no_data analytics.no_data_policy, status analytics.alert_status, reason text, value double precision, breaching_since timestamp with time zone, clean_since timestamp with time zone, frozen_at timestamp with time zone) returns TABLE(new_status analytics.alert_status, new_reason text, new_value double precision, new_breaching_since timestamp with time zone, new_clean_since timestamp with time zone, new_frozen_at timestamp with time zone) language sql stable parallel safe
+create function internal.next_alert_state(as_of timestamp with time zone, finding analytics.alert_reason, measured_value double precision, pending_period interval, keep_firing_for interval, on_no_data analytics.no_data_policy, status analytics.alert_status, reason analytics.alert_reason, value double precision, breaching_since timestamp with time zone, clean_since timestamp with time zone, frozen_at timestamp with time zone) returns TABLE(new_status analytics.alert_status, new_reason analytics.alert_reason, new_value double precision, new_breaching_since timestamp with time zone, new_clean_since timestamp with time zone, new_frozen_at timestamp with time zone) language sql stable parallel safe
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 

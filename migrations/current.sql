@@ -24,15 +24,30 @@ comment on schema alert_metrics is
 -- Types
 --
 
+-- Of a comment on a type or a function, the lines "- name: text" are about its values or arguments; GraphQL shows them there.
+
 create type analytics.event_level as enum ('debug', 'info', 'warning', 'error', 'critical');
-comment on type analytics.event_level is 'Severity of an event; error and critical count as failed.';
+comment on type analytics.event_level is
+  'Severity of an event, from the least to the most severe.
+- debug: For developers; no failure.
+- info: As it should be; no failure.
+- warning: Odd, but no failure.
+- error: Failed.
+- critical: Failed, and somebody must act.';
 
 create type analytics.resolution as enum ('one_minute', 'five_minutes', 'one_hour');
-comment on type analytics.resolution is 'Width of the buckets that metrics are given in.';
+comment on type analytics.resolution is
+  'Width of the buckets that metrics are given in.
+- one_minute: Buckets of 1 minute.
+- five_minutes: Buckets of 5 minutes.
+- one_hour: Buckets of 1 hour.';
 
 create type analytics.health as enum ('healthy', 'warning', 'critical');
 comment on type analytics.health is
-  'Health of a service over the last minute: critical when error_rate > 20 %, warning when error_rate > 5 % or latency_p99 > 500 ms.';
+  'Health of a service over the last minute.
+- healthy: Neither of the others.
+- warning: More than 5 percent of the requests failed, or the 99th percentile of the latency is above 500 ms.
+- critical: More than 20 percent of the requests failed.';
 
 create type analytics.service_level as (
   service text,
@@ -48,25 +63,112 @@ create type analytics.service_level as (
 comment on type analytics.service_level is 'How a service kept its objective over a period.';
 comment on column analytics.service_level.service is 'Name of the service.';
 comment on column analytics.service_level.total_requests is 'Events in the period.';
-comment on column analytics.service_level.failed_requests is 'Events with level error or critical.';
-comment on column analytics.service_level.availability is '100 * (1 - failed / total), in percent, from sums over the period.';
+comment on column analytics.service_level.failed_requests is 'Events in the period with level error or critical.';
+comment on column analytics.service_level.availability is
+  'Share of the requests that did not fail, 100 * (1 - failed / total), in percent, from sums over the period.';
 comment on column analytics.service_level.objective is 'The availability aimed at, in percent.';
-comment on column analytics.service_level.met is 'Whether availability is at least the objective.';
+comment on column analytics.service_level.met is 'Whether the availability is at least the objective.';
 comment on column analytics.service_level.error_budget is 'Failed requests that the objective allows for the requests of the period.';
-comment on column analytics.service_level.error_budget_remaining is 'What is left of the error budget, in requests; negative when overspent.';
-comment on column analytics.service_level.latency_p99 is '99th percentile of the latency in ms, within 2 %.';
+comment on column analytics.service_level.error_budget_remaining is
+  'What is left of the error budget, in requests; negative when overspent.';
+comment on column analytics.service_level.latency_p99 is '99th percentile of the latency in ms, within 2 %; null without latencies.';
+
+create type analytics.retention_tier as enum ('raw', '10s', '1min', '5min', '1hour', 'alerts', 'rejected_events');
+comment on type analytics.retention_tier is
+  'What is kept for a time of its own.
+- raw: Events as they were sent.
+- 10s: Roll-up in buckets of 10 seconds.
+- 1min: Roll-ups in buckets of 1 minute, per service and per endpoint.
+- 5min: Roll-ups in buckets of 5 minutes, per service and per endpoint.
+- 1hour: Roll-up in buckets of 1 hour.
+- alerts: Resolved alerts, their history, and past silences.
+- rejected_events: Messages that were no events.';
+
+create type analytics.metrics_bucket as (
+  bucket timestamptz,
+  service text,
+  total_requests bigint,
+  successful_requests bigint,
+  failed_requests bigint,
+  error_rate double precision,
+  latency_min double precision,
+  latency_p50 double precision,
+  latency_p95 double precision,
+  latency_p99 double precision,
+  latency_max double precision,
+  latency_mean double precision,
+  unique_users bigint,
+  unique_ips bigint,
+  avg_risk_score double precision,
+  high_risk_count bigint
+);
+comment on type analytics.metrics_bucket is 'Metrics of a service in one bucket of the resolution that was asked for.';
+comment on column analytics.metrics_bucket.bucket is 'Start of the bucket.';
+comment on column analytics.metrics_bucket.service is 'Name of the service.';
+comment on column analytics.metrics_bucket.total_requests is 'Events in the bucket.';
+comment on column analytics.metrics_bucket.successful_requests is 'Events in the bucket that did not fail.';
+comment on column analytics.metrics_bucket.failed_requests is 'Events in the bucket with level error or critical.';
+comment on column analytics.metrics_bucket.error_rate is 'Failed requests in percent of all, 0..100.';
+comment on column analytics.metrics_bucket.latency_min is 'Smallest latency in ms, exact; null without latencies.';
+comment on column analytics.metrics_bucket.latency_p50 is 'Median latency in ms, within 2 %; null without latencies.';
+comment on column analytics.metrics_bucket.latency_p95 is '95th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.metrics_bucket.latency_p99 is '99th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.metrics_bucket.latency_max is 'Largest latency in ms, exact; null without latencies.';
+comment on column analytics.metrics_bucket.latency_mean is 'Mean latency in ms; null without latencies.';
+comment on column analytics.metrics_bucket.unique_users is 'Distinct users, standard error 1.5 %.';
+comment on column analytics.metrics_bucket.unique_ips is 'Distinct source addresses, standard error 1.5 %.';
+comment on column analytics.metrics_bucket.avg_risk_score is 'Mean business risk score, 0..1; null when no event had one.';
+comment on column analytics.metrics_bucket.high_risk_count is 'Events with a business risk score above 0.7.';
+
+create type analytics.service_metrics as (
+  service text,
+  total_requests bigint,
+  successful_requests bigint,
+  failed_requests bigint,
+  error_rate double precision,
+  throughput double precision,
+  latency_min double precision,
+  latency_p50 double precision,
+  latency_p95 double precision,
+  latency_p99 double precision,
+  latency_max double precision,
+  latency_mean double precision,
+  unique_users bigint,
+  unique_ips bigint,
+  avg_risk_score double precision,
+  high_risk_count bigint
+);
+comment on type analytics.service_metrics is 'Metrics of a service over the whole range that was asked for.';
+comment on column analytics.service_metrics.service is 'Name of the service.';
+comment on column analytics.service_metrics.throughput is 'Mean events per second over the range.';
+comment on column analytics.service_metrics.total_requests is 'Events in the range.';
+comment on column analytics.service_metrics.successful_requests is 'Events in the range that did not fail.';
+comment on column analytics.service_metrics.failed_requests is 'Events in the range with level error or critical.';
+comment on column analytics.service_metrics.error_rate is 'Failed requests in percent of all, 0..100.';
+comment on column analytics.service_metrics.latency_min is 'Smallest latency in ms, exact; null without latencies.';
+comment on column analytics.service_metrics.latency_p50 is 'Median latency in ms, within 2 %; null without latencies.';
+comment on column analytics.service_metrics.latency_p95 is '95th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.service_metrics.latency_p99 is '99th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.service_metrics.latency_max is 'Largest latency in ms, exact; null without latencies.';
+comment on column analytics.service_metrics.latency_mean is 'Mean latency in ms; null without latencies.';
+comment on column analytics.service_metrics.unique_users is 'Distinct users, standard error 1.5 %.';
+comment on column analytics.service_metrics.unique_ips is 'Distinct source addresses, standard error 1.5 %.';
+comment on column analytics.service_metrics.avg_risk_score is 'Mean business risk score, 0..1; null when no event had one.';
+comment on column analytics.service_metrics.high_risk_count is 'Events with a business risk score above 0.7.';
 
 create type analytics.archived_tier as (
-  tier text,
+  tier analytics.retention_tier,
   compressed_chunks bigint,
   dropped_chunks bigint,
   deleted_rows bigint
 );
-comment on type analytics.archived_tier is 'What archive() did to one tier.';
-comment on column analytics.archived_tier.tier is 'As in retention.';
-comment on column analytics.archived_tier.compressed_chunks is 'Chunks that went to the columnstore.';
-comment on column analytics.archived_tier.dropped_chunks is 'Chunks that were dropped.';
-comment on column analytics.archived_tier.deleted_rows is 'Rows that were deleted: resolved alerts, their history, rejected events.';
+comment on type analytics.archived_tier is 'What archiving did to one tier.';
+comment on column analytics.archived_tier.tier is 'What was kept.';
+comment on column analytics.archived_tier.compressed_chunks is
+  'Chunks, which are the parts of a table by time, that went to the columnstore.';
+comment on column analytics.archived_tier.dropped_chunks is 'Chunks that were dropped, with all their rows.';
+comment on column analytics.archived_tier.deleted_rows is
+  'Rows that were deleted one by one: of alerts with their history, or of rejected events.';
 
 create type analytics.statistics as (
   events_stored bigint,
@@ -89,51 +191,118 @@ create type analytics.statistics as (
   database_bytes bigint
 );
 comment on type analytics.statistics is 'The state of StackLens itself.';
-comment on column analytics.statistics.events_stored is 'Events within the retention of the raw ones.';
+comment on column analytics.statistics.events_stored is 'Events that are kept raw.';
 comment on column analytics.statistics.events_last_minute is 'Events with a time in the last minute.';
-comment on column analytics.statistics.events_per_second is 'Mean over the last minute.';
-comment on column analytics.statistics.newest_event is 'Time of the newest event, within 10 s.';
+comment on column analytics.statistics.events_per_second is 'Mean events per second over the last minute.';
+comment on column analytics.statistics.newest_event is 'Time of the newest event, within 10 s; null without events.';
 comment on column analytics.statistics.services is 'Services seen in the last day.';
-comment on column analytics.statistics.ingest_lag is 'Messages in Kafka that are not stored yet; NULL before the first batch.';
-comment on column analytics.statistics.stored_at is 'When the newest batch was stored.';
+comment on column analytics.statistics.ingest_lag is 'Messages in Kafka that are not stored yet; null before the first batch.';
+comment on column analytics.statistics.stored_at is 'When the newest batch of events was stored; null before the first.';
 comment on column analytics.statistics.rejected_last_hour is 'Messages rejected in the last hour.';
 comment on column analytics.statistics.late_minutes is 'Minutes with late events that wait for their roll-up.';
-comment on column analytics.statistics.rolled_up_until is 'Up to where the finest roll-up is materialized; newer events are aggregated when read.';
+comment on column analytics.statistics.rolled_up_until is
+  'Up to where the finest roll-up is stored; newer events are aggregated when read. Null before the first refresh.';
 comment on column analytics.statistics.rules_enabled is 'Alert rules that are evaluated.';
-comment on column analytics.statistics.rules_failing is 'Of those, the ones whose metric cannot be evaluated.';
-comment on column analytics.statistics.alerts_pending is 'Alerts that breach, but not for long enough.';
-comment on column analytics.statistics.alerts_firing is 'Alerts that are active or acknowledged.';
-comment on column analytics.statistics.evaluated_at is 'When the alert rules were evaluated last.';
+comment on column analytics.statistics.rules_failing is 'Of the enabled alert rules, those whose metric cannot be evaluated.';
+comment on column analytics.statistics.alerts_pending is 'Alerts that breach, but not for long enough to fire.';
+comment on column analytics.statistics.alerts_firing is 'Alerts that fire, acknowledged or not.';
+comment on column analytics.statistics.evaluated_at is 'When the alert rules were evaluated last; null before the first time.';
 comment on column analytics.statistics.messages_waiting is 'Alert messages that Kafka has not got yet.';
-comment on column analytics.statistics.events_bytes is 'Size of the raw events on disk, indexes included.';
-comment on column analytics.statistics.database_bytes is 'Size of the database on disk.';
+comment on column analytics.statistics.events_bytes is 'Size of the raw events on disk in bytes, indexes included.';
+comment on column analytics.statistics.database_bytes is 'Size of the database on disk in bytes.';
 
 create type analytics.alert_severity as enum ('info', 'warning', 'critical');
-comment on type analytics.alert_severity is 'How urgent an alert is.';
+comment on type analytics.alert_severity is
+  'How urgent an alert is.
+- info: Good to know.
+- warning: To be looked at soon.
+- critical: To be looked at now.';
+
+create type analytics.alert_operator as enum ('>', '>=', '<', '<=', '==', '!=');
+comment on type analytics.alert_operator is
+  'How a rule compares its metric with its threshold.
+- >: Breaches above the threshold.
+- >=: Breaches at the threshold and above.
+- <: Breaches below the threshold.
+- <=: Breaches at the threshold and below.
+- ==: Breaches at exactly the threshold.
+- !=: Breaches everywhere but at the threshold.';
 
 create type analytics.alert_status as enum ('pending', 'active', 'acknowledged', 'resolved');
 comment on type analytics.alert_status is
-  'pending: breaching, but not for long enough; active: firing; acknowledged: firing, and somebody looks at it; resolved: over.';
+  'State of an alert.
+- pending: It breaches, but not for long enough to fire.
+- active: It fires.
+- acknowledged: It fires, and somebody looks at it.
+- resolved: It is over.';
+
+create type analytics.alert_reason as enum (
+  'breach', 'keep_firing', 'no_data', 'evaluation_failed', 'silence_ended', 'acknowledged',
+  'clean', 'service_gone', 'resolved_by_hand', 'rule_changed', 'rule_disabled', 'rule_deleted'
+);
+comment on type analytics.alert_reason is
+  'Why an alert is in its state, or why it was resolved.
+- breach: The metric breaches the threshold.
+- keep_firing: The metric is clean, but not for as long as the rule wants it.
+- no_data: The metric has no value; what that means is up to the rule.
+- evaluation_failed: The metric cannot be evaluated; the alert is frozen.
+- silence_ended: Its silence is over, and its message is out.
+- acknowledged: A person looks at it.
+- clean: Resolved: the metric does not breach any more.
+- service_gone: Resolved: the service sent nothing for a day.
+- resolved_by_hand: Resolved: a person ended it.
+- rule_changed: Resolved: the rule was edited.
+- rule_disabled: Resolved: the rule was switched off.
+- rule_deleted: Resolved: the rule was deleted.';
 
 create type analytics.no_data_policy as enum ('keep', 'ok', 'alert');
 comment on type analytics.no_data_policy is
-  'What an alert does when its metric has no value: keep its state, take it as clean, or take it as breaching.';
+  'What an alert does while its metric has no value.
+- keep: Stay in its state, with its clocks stopped.
+- ok: Take it as clean.
+- alert: Take it as a breach.';
+
+create type analytics.alert_statistics as (
+  severity analytics.alert_severity,
+  total bigint,
+  pending bigint,
+  active bigint,
+  acknowledged bigint,
+  resolved bigint,
+  triggered bigint,
+  mean_time_to_acknowledge interval,
+  mean_time_to_resolve interval
+);
+comment on type analytics.alert_statistics is 'How many alerts of a severity there are, and how fast they are dealt with.';
+comment on column analytics.alert_statistics.severity is 'How urgent these alerts are.';
+comment on column analytics.alert_statistics.total is 'Alerts that are open, or were resolved within the period.';
+comment on column analytics.alert_statistics.pending is 'Alerts that are pending now.';
+comment on column analytics.alert_statistics.active is 'Alerts that fire now and that nobody has acknowledged.';
+comment on column analytics.alert_statistics.acknowledged is 'Alerts that fire now and that somebody looks at.';
+comment on column analytics.alert_statistics.resolved is 'Alerts that were resolved within the period.';
+comment on column analytics.alert_statistics.triggered is 'Alerts, of these, that began to fire within the period.';
+comment on column analytics.alert_statistics.mean_time_to_acknowledge is
+  'Mean time from the beginning of firing to the acknowledgement; null when none was acknowledged.';
+comment on column analytics.alert_statistics.mean_time_to_resolve is
+  'Mean time from the beginning of firing to the end; null when none was resolved.';
 
 --
 -- Lifecycle
 --
 
 create table analytics.retention (
-  tier text primary key check (tier in ('raw', '10s', '1min', '5min', '1hour', 'alerts', 'rejected_events')),
+  tier analytics.retention_tier primary key,
   keep interval not null check (keep > interval '0'),
   compress_after interval check (compress_after is null or (compress_after > interval '0' and tier = 'raw')),
   updated_at timestamptz not null default now()
 );
 comment on table analytics.retention is
-  'How long each tier is kept. Editing a row changes the policies; a ladder that would roll up dropped data is refused.';
-comment on column analytics.retention.tier is 'raw events, the four roll-up levels, resolved alerts, rejected events.';
+  'How long each tier is kept. Editing a row in SQL changes the policies; a ladder that would roll up dropped data is refused.';
+comment on column analytics.retention.tier is 'What is kept.';
 comment on column analytics.retention.keep is 'Age at which rows are dropped; for raw also the oldest event that is accepted.';
-comment on column analytics.retention.compress_after is 'Age at which raw events move to the columnstore; NULL: never, as for the other tiers.';
+comment on column analytics.retention.compress_after is
+  'Age at which raw events move to the columnstore, which is smaller; null: never, as for the other tiers.';
+comment on column analytics.retention.updated_at is 'When this was changed last.';
 
 --
 -- Events
@@ -161,26 +330,56 @@ create table analytics.events (
 );
 select create_hypertable('analytics.events', by_range('time', interval '1 hour'));
 
-comment on table analytics.events is 'Request and log events as the services sent them, one row each.';
+comment on table analytics.events is 'Request and log events as the services sent them, one row each. For operators.';
 comment on column analytics.events.time is 'When it happened, by the clock of the service.';
 comment on column analytics.events.ingested_at is 'When the transaction that stored it began.';
-comment on column analytics.events.endpoint is 'Route or operation.';
-comment on column analytics.events.level is 'error and critical count as failed.';
-comment on column analytics.events.status_code is 'HTTP status, 100..599.';
-comment on column analytics.events.latency_ms is 'Duration in milliseconds, >= 0; NULL for what has none.';
-comment on column analytics.events.error_message is 'At most 8 KiB.';
+comment on column analytics.events.endpoint is 'Route or operation; null for what has none.';
+comment on column analytics.events.level is 'Severity; error and critical count as failed.';
+comment on column analytics.events.status_code is 'HTTP status, 100..599; null for what has none.';
+comment on column analytics.events.latency_ms is 'Duration in ms, not negative; null for what has none.';
+comment on column analytics.events.error_message is 'What went wrong, in words, at most 8 KiB; null for what has none.';
 comment on column analytics.events.error_count is 'Errors that the service counted within this event.';
-comment on column analytics.events.business_risk_score is '0..1; above 0.7 is high risk.';
-comment on column analytics.events.attributes is 'Every field of the event that has no column; NULL when there is none.';
+comment on column analytics.events.business_risk_score is
+  'Risk that the service sees in it, 0..1; above 0.7 is high. Null when it was not sent.';
+comment on column analytics.events.attributes is 'Every other field of the event, a JSON object; null when there is none.';
+comment on column analytics.events.service is 'Name of the service that sent it.';
+comment on column analytics.events.request_id is 'Identifier of the request; null when it was not sent.';
+comment on column analytics.events.user_id is 'Identifier of the user who made the request; null when it was not sent.';
+comment on column analytics.events.source_ip is 'Address that the request came from; null when it was not sent.';
+comment on column analytics.events.geo_country is 'Country that the request came from; null when it was not sent.';
+comment on column analytics.events.user_subscription_tier is 'Subscription of the user; null when it was not sent.';
+comment on column analytics.events.trace_id is 'Identifier of the trace; null when it was not sent.';
+comment on column analytics.events.span_id is 'Identifier of the span within the trace; null when it was not sent.';
 
 create table analytics.services (
   service text primary key,
   first_seen timestamptz not null,
   last_seen timestamptz not null
 );
-comment on table analytics.services is 'Every service that has sent an event within the longest retention.';
+comment on table analytics.services is 'Services that have sent an event within the longest retention.';
 comment on column analytics.services.first_seen is 'Time of the first event received.';
 comment on column analytics.services.last_seen is 'Time of the newest event received, kept to within 10 s.';
+comment on column analytics.services.service is 'Name of the service.';
+
+create type analytics.reject_reason as enum (
+  'empty_message', 'too_large', 'invalid_utf8', 'invalid_json', 'not_an_object', 'too_deep', 'invalid_text', 'invalid_number',
+  'missing_field', 'invalid_field', 'too_late', 'too_early', 'database_error'
+);
+comment on type analytics.reject_reason is
+  'Rule of the contract that a message breaks.
+- empty_message: It has no value.
+- too_large: It is too large.
+- invalid_utf8: It is not UTF-8.
+- invalid_json: It is not JSON.
+- not_an_object: It is JSON, but not an object.
+- too_deep: It has too many levels of objects and arrays.
+- invalid_text: A text has U+0000 or half of a surrogate pair.
+- invalid_number: A number is too large or too long.
+- missing_field: The timestamp, service or level is missing.
+- invalid_field: A field breaks its rule.
+- too_late: It is older than raw events are kept; the roll-ups of that time are final.
+- too_early: It is too far ahead of the clock of the ingester.
+- database_error: The database refused the row.';
 
 create table analytics.rejected_events (
   id bigint generated always as identity primary key,
@@ -188,18 +387,23 @@ create table analytics.rejected_events (
   topic text not null,
   partition integer not null,
   "offset" bigint not null,
-  reason text not null,
+  reason analytics.reject_reason not null,
   detail text not null,
   payload text,
   unique (topic, partition, "offset")
 );
 create index on analytics.rejected_events (received_at);
-comment on table analytics.rejected_events is 'Messages that are not events by the contract, with what is wrong about them.';
-comment on column analytics.rejected_events.reason is
-  'Code of the broken rule, such as invalid_json, missing_field, invalid_field, too_late, too_early.';
+comment on table analytics.rejected_events is 'Messages that are not events by the contract, with what is wrong about them. For operators.';
+comment on column analytics.rejected_events.reason is 'Which rule it breaks.';
 comment on column analytics.rejected_events.detail is 'The broken rule in words, with the field and its value.';
 comment on column analytics.rejected_events.payload is
-  'The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. NULL for a message without a value.';
+  'The message as text, cut at 8 KiB; bytes that are not UTF-8 as replacement characters, NUL as U+2400. Null for a message '
+  'without a value.';
+comment on column analytics.rejected_events.id is 'Number of the rejected message.';
+comment on column analytics.rejected_events.received_at is 'When it was read from Kafka.';
+comment on column analytics.rejected_events.topic is 'Kafka topic of the message.';
+comment on column analytics.rejected_events.partition is 'Number of the Kafka partition, from 0.';
+comment on column analytics.rejected_events."offset" is 'Kafka offset of the message within its partition.';
 
 create table internal.ingest_offsets (
   topic text not null,
@@ -530,7 +734,7 @@ create table analytics.alert_rules (
   description text not null default '',
   service text not null default '*',
   metric text not null,
-  operator text not null,
+  operator analytics.alert_operator not null,
   threshold double precision not null,
   lookback interval not null,
   pending_period interval not null default '0',
@@ -548,7 +752,6 @@ create table analytics.alert_rules (
   constraint id_is_a_slug check (id ~ '^[a-z0-9]+([_-][a-z0-9]+)*$' and length(id) <= 100),
   constraint name_has_1_to_255_characters check (length(name) between 1 and 255),
   constraint service_has_1_to_255_characters check (length(service) between 1 and 255),
-  constraint operator_is_one_of_the_six check (operator in ('>', '>=', '<', '<=', '==', '!=')),
   constraint threshold_is_finite check (threshold not in ('infinity', '-infinity', 'nan')),
   constraint lookback_is_at_least_1_second check (lookback >= interval '1 second'),
   constraint pending_period_is_not_negative check (pending_period >= interval '0'),
@@ -559,27 +762,37 @@ create table analytics.alert_rules (
 create index on analytics.alert_rules (metric, lookback) where enabled;
 comment on table analytics.alert_rules is
   'What is watched. A change takes effect at the next evaluation, within a second, and resets the open alerts of the rule.';
-comment on column analytics.alert_rules.id is 'Slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.';
-comment on column analytics.alert_rules.name is 'For people.';
+comment on column analytics.alert_rules.id is
+  'Name of the rule for programs, a slug: lower-case letters and digits, words joined by _ or -; at most 100 characters.';
+comment on column analytics.alert_rules.name is 'Name of the rule for people, 1 to 255 characters.';
 comment on column analytics.alert_rules.description is 'What it means when this fires, and what to do.';
-comment on column analytics.alert_rules.service is '* for every service, each with an alert of its own; or the name of one.';
+comment on column analytics.alert_rules.service is
+  'Name of the service that it watches, or * (the default) for every service, each with an alert of its own.';
 comment on column analytics.alert_rules.metric is
-  'error_rate (percent), error_count, total_requests, throughput (per second), latency_p50, latency_p95, latency_p99, '
-  'latency_mean, latency_max (ms), avg_risk_score, high_risk_count, unique_users, or a function in schema alert_metrics.';
-comment on column analytics.alert_rules.operator is 'One of >, >=, <, <=, ==, !=: the rule breaches when metric operator threshold.';
-comment on column analytics.alert_rules.threshold is 'In the unit of the metric.';
-comment on column analytics.alert_rules.lookback is 'The metric covers this much time before the evaluation; at most the raw retention.';
-comment on column analytics.alert_rules.pending_period is 'It must breach for this long without a break before it fires; for in Prometheus.';
-comment on column analytics.alert_rules.keep_firing_for is 'It must be clean for this long before it is resolved.';
+  'What is measured: error_rate (percent), error_count (failed requests), total_requests, throughput (requests per second), '
+  'latency_p50, latency_p95, latency_p99, latency_mean, latency_max (ms), avg_risk_score (0..1), high_risk_count, unique_users, '
+  'or the name of a function in schema alert_metrics.';
+comment on column analytics.alert_rules.operator is 'How the metric is compared with the threshold to breach.';
+comment on column analytics.alert_rules.threshold is 'What the metric is compared with, in its unit.';
+comment on column analytics.alert_rules.lookback is
+  'Time before the evaluation that the metric covers: at least 1 second, at most as long as raw events are kept.';
+comment on column analytics.alert_rules.pending_period is
+  'How long it must breach without a break before it fires; 0 (the default): at once. Prometheus calls it "for".';
+comment on column analytics.alert_rules.keep_firing_for is
+  'How long it must be clean before its alert is resolved; 0 (the default): at once.';
 comment on column analytics.alert_rules.min_requests is
-  'With fewer requests in the lookback, rates, percentiles and averages are no data; counts are not affected.';
-comment on column analytics.alert_rules.on_no_data is
-  'Without data: keep the state and stop its clocks, ok (clean), or alert (breaching).';
-comment on column analytics.alert_rules.severity is 'Goes with the alert and its messages; silences can name it.';
-comment on column analytics.alert_rules.labels is 'Object of anything; it goes with the alert.';
-comment on column analytics.alert_rules.version is 'Counts the changes, from 1.';
-comment on column analytics.alert_rules.last_error is 'Why its metric cannot be evaluated; NULL when it can. Its alerts are frozen.';
-comment on column analytics.alert_rules.failing_since is 'Evaluation at which last_error began.';
+  'Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; counts are not affected. '
+  'Default 0.';
+comment on column analytics.alert_rules.on_no_data is 'What its alerts do while the metric has no value; by default they keep their state.';
+comment on column analytics.alert_rules.severity is 'How urgent its alerts are; silences can name it.';
+comment on column analytics.alert_rules.labels is 'JSON object of anything, which its alerts have, too.';
+comment on column analytics.alert_rules.version is 'Number of the latest change, from 1.';
+comment on column analytics.alert_rules.last_error is
+  'Why its metric cannot be evaluated; null when it can. Its alerts are frozen meanwhile. For operators.';
+comment on column analytics.alert_rules.failing_since is 'Evaluation since which its metric cannot be evaluated; null when it can.';
+comment on column analytics.alert_rules.enabled is 'Whether it is evaluated (the default); if not, its open alerts are resolved.';
+comment on column analytics.alert_rules.created_at is 'When it was made.';
+comment on column analytics.alert_rules.updated_at is 'When it was changed last.';
 
 create table analytics.alerts (
   id bigint generated always as identity primary key,
@@ -590,11 +803,11 @@ create table analytics.alerts (
   severity analytics.alert_severity not null,
   labels jsonb not null,
   metric text not null,
-  operator text not null,
+  operator analytics.alert_operator not null,
   threshold double precision not null,
   lookback interval not null,
   status analytics.alert_status not null,
-  reason text not null,
+  reason analytics.alert_reason not null,
   value double precision,
   started_at timestamptz not null,
   triggered_at timestamptz,
@@ -616,31 +829,43 @@ create index on analytics.alerts (triggered_at desc);
 create index on analytics.alerts (resolved_at) where status = 'resolved';
 create index on analytics.alerts (id) where status = 'resolved' and triggered_at is null;
 comment on table analytics.alerts is
-  'One episode of a rule on a service, from the first breach until it is resolved, with the rule as it was then. A pending one '
-  'that never fires is dropped; alert_history keeps it.';
-comment on column analytics.alerts.rule_version is 'Of the rule when the alert began; so are name, severity, labels, metric and the rest.';
-comment on column analytics.alerts.severity is 'Of the rule.';
-comment on column analytics.alerts.labels is 'Of the rule.';
-comment on column analytics.alerts.threshold is 'Of the rule, in the unit of the metric.';
-comment on column analytics.alerts.lookback is 'Of the rule: the metric covers this much time.';
-comment on column analytics.alerts.status is 'pending, active, acknowledged (by a person, still firing), resolved.';
-comment on column analytics.alerts.reason is
-  'Why it is in this state: breach, keep_firing (clean, but not for long enough), no_data, evaluation_failed (both frozen unless '
-  'the rule says otherwise), silence_ended, acknowledged, clean, service_gone, resolved_by_hand, rule_changed, rule_disabled, rule_deleted.';
-comment on column analytics.alerts.value is 'Of the metric at evaluated_at; up to 10 s old while nothing changes. NULL: no data.';
+  'Episodes of a rule on a service, each from the first breach until it is resolved, with the rule as it was at its beginning. '
+  'A pending one that never fires is dropped; its history stays.';
+comment on column analytics.alerts.rule_version is 'Version of the rule when the alert began, a number from 1.';
+comment on column analytics.alerts.severity is 'How urgent it is, by the rule when the alert began.';
+comment on column analytics.alerts.labels is 'Labels of the rule when the alert began, a JSON object.';
+comment on column analytics.alerts.threshold is 'Threshold of the rule when the alert began, in the unit of the metric.';
+comment on column analytics.alerts.lookback is 'Time that the metric covers.';
+comment on column analytics.alerts.status is 'State of the alert.';
+comment on column analytics.alerts.reason is 'Why it is in this state.';
+comment on column analytics.alerts.value is
+  'Value of the metric, in its unit, at the evaluation; up to 10 s old while nothing changes. Null: no data.';
 comment on column analytics.alerts.started_at is 'Evaluation at which it began to breach.';
-comment on column analytics.alerts.triggered_at is 'When it became active; NULL while it is pending.';
-comment on column analytics.alerts.acknowledged_at is 'When a person said that they look at it; NULL: nobody did.';
-comment on column analytics.alerts.resolved_at is 'When it ended; NULL while it is open.';
-comment on column analytics.alerts.resolved_by is 'Who resolved it by hand; NULL: it ended by itself.';
-comment on column analytics.alerts.comment is 'What was said last, when it was acknowledged or resolved by hand; alert_history has both.';
-comment on column analytics.alerts.notified_at is 'When its triggered message was sent; NULL while it is pending or silenced.';
-comment on column analytics.alerts.evaluated_at is 'Evaluation that value is from.';
-comment on column analytics.alerts.changed_at is 'When status or reason changed last.';
-comment on column analytics.alerts.watermark is 'When the newest batch that the evaluation could see had been stored.';
-comment on column analytics.alerts.breaching_since is 'Where the clock of pending_period started: started_at, plus the time without data.';
-comment on column analytics.alerts.clean_since is 'Where the clock of keep_firing_for started: the first clean evaluation.';
-comment on column analytics.alerts.frozen_at is 'First evaluation without data; until there is data again both clocks stand still.';
+comment on column analytics.alerts.triggered_at is 'When it began to fire; null while it is pending.';
+comment on column analytics.alerts.acknowledged_at is 'When a person said that they look at it; null: nobody did.';
+comment on column analytics.alerts.resolved_at is 'When it ended; null while it is open.';
+comment on column analytics.alerts.resolved_by is
+  'Who resolved it by hand: the subject of the token, or the database role; null: it ended by itself, or is open.';
+comment on column analytics.alerts.comment is
+  'What was said last, when it was acknowledged or resolved by hand; its history has both. Null: nothing.';
+comment on column analytics.alerts.notified_at is 'When its triggered message was sent; null while it is pending or silenced.';
+comment on column analytics.alerts.evaluated_at is 'Evaluation that the value is from.';
+comment on column analytics.alerts.changed_at is 'When its state or reason changed last.';
+comment on column analytics.alerts.watermark is
+  'When the newest batch of events that the evaluation could see had been stored; null: there was none.';
+comment on column analytics.alerts.breaching_since is
+  'Where the clock of the pending period started: at the first breach, plus the time without data.';
+comment on column analytics.alerts.clean_since is
+  'Where the clock that ends it started: at the first clean evaluation, plus the time without data; null while it breaches.';
+comment on column analytics.alerts.frozen_at is
+  'First evaluation without data; until there is data again its clocks stand still. Null: there is data.';
+comment on column analytics.alerts.id is 'Number of the alert.';
+comment on column analytics.alerts.rule_id is 'Id of the rule; it may be gone by now.';
+comment on column analytics.alerts.rule_name is 'Name of the rule when the alert began.';
+comment on column analytics.alerts.service is 'Name of the service.';
+comment on column analytics.alerts.metric is 'Metric of the rule when the alert began, such as error_rate.';
+comment on column analytics.alerts.operator is 'How the metric is compared with the threshold to breach.';
+comment on column analytics.alerts.acknowledged_by is 'Who looks at it: the subject of the token, or the database role; null: nobody does.';
 
 create table analytics.alert_history (
   id bigint generated always as identity primary key,
@@ -650,7 +875,7 @@ create table analytics.alert_history (
   service text not null,
   previous_status analytics.alert_status,
   status analytics.alert_status not null,
-  reason text not null,
+  reason analytics.alert_reason not null,
   value double precision,
   as_of timestamptz not null,
   watermark timestamptz,
@@ -660,17 +885,22 @@ create table analytics.alert_history (
 create index on analytics.alert_history (alert_id);
 create index on analytics.alert_history (rule_id, service, as_of desc);
 create index on analytics.alert_history (as_of);
-comment on table analytics.alert_history is
-  'Every change of status or reason of every alert; it outlives rules and pending alerts.';
-comment on column analytics.alert_history.alert_id is 'The alert; gone for a pending one that never fired.';
-comment on column analytics.alert_history.rule_version is 'Of the rule when the alert began.';
-comment on column analytics.alert_history.previous_status is 'NULL for the first of an alert.';
-comment on column analytics.alert_history.status is 'The same as before where only the reason changed.';
-comment on column analytics.alert_history.value is 'Of the metric at as_of, in its unit; NULL: no data.';
-comment on column analytics.alert_history.reason is 'As in alerts.';
-comment on column analytics.alert_history.as_of is 'The evaluation, or the moment somebody acknowledged, resolved or changed the rule.';
-comment on column analytics.alert_history.watermark is 'When the newest batch that the evaluation could see had been stored.';
-comment on column analytics.alert_history.author is 'Who acknowledged or resolved.';
+comment on table analytics.alert_history is 'Changes of state or reason of all alerts; they outlive rules and pending alerts.';
+comment on column analytics.alert_history.alert_id is 'Number of the alert; one that never fired is gone.';
+comment on column analytics.alert_history.rule_version is 'Version of the rule when the alert began, a number from 1.';
+comment on column analytics.alert_history.previous_status is 'State before the change; null where the alert began.';
+comment on column analytics.alert_history.status is 'State after the change; the same as before where only the reason changed.';
+comment on column analytics.alert_history.value is 'Value of the metric at that moment, in its unit; null: no data.';
+comment on column analytics.alert_history.reason is 'Why it is in this state.';
+comment on column analytics.alert_history.as_of is
+  'Moment of the evaluation, or of the acknowledgement, the resolving by hand or the change of the rule.';
+comment on column analytics.alert_history.watermark is
+  'When the newest batch of events that the evaluation could see had been stored; null: there was none.';
+comment on column analytics.alert_history.author is 'Who acknowledged it or resolved it by hand; null for every other change.';
+comment on column analytics.alert_history.id is 'Number of the change.';
+comment on column analytics.alert_history.rule_id is 'Id of the rule; it may be gone by now.';
+comment on column analytics.alert_history.service is 'Name of the service.';
+comment on column analytics.alert_history.comment is 'What the author said; null: nothing.';
 
 create table analytics.silences (
   id bigint generated always as identity primary key,
@@ -688,19 +918,22 @@ create table analytics.silences (
 create index on analytics.silences (ends_at);
 create index on analytics.silences (rule_id);
 comment on table analytics.silences is
-  'Mutes alerts that fire within a time: they are seen, but send no message. One that still fires at the end sends it then; one '
-  'whose triggered message was sent sends its resolved one even when silenced.';
-comment on column analytics.silences.rule_id is 'NULL: every rule. A silence goes with the rule that it names.';
-comment on column analytics.silences.service is 'NULL: every service.';
-comment on column analytics.silences.severity is 'NULL: every severity.';
-comment on column analytics.silences.starts_at is 'Alerts that fire from here on are muted.';
-comment on column analytics.silences.ends_at is 'What still fires then is announced.';
-comment on column analytics.silences.reason is 'For those who wonder why nothing came.';
+  'Times in which alerts are muted: they are seen, but send no message. One that still fires at the end sends it then; one '
+  'whose triggered message was sent before sends its resolved one even when silenced.';
+comment on column analytics.silences.rule_id is 'Id of the rule that it mutes, with which it is deleted; null: every rule.';
+comment on column analytics.silences.service is 'Name of the service that it mutes; null: every service.';
+comment on column analytics.silences.severity is 'Severity that it mutes; null: every severity.';
+comment on column analytics.silences.starts_at is 'From when on alerts that begin to fire are muted; by default at once.';
+comment on column analytics.silences.ends_at is 'Until when; what still fires then sends its message.';
+comment on column analytics.silences.reason is 'Why, for those who wonder why no message came.';
+comment on column analytics.silences.id is 'Number of the silence.';
+comment on column analytics.silences.created_by is 'Who made it: the subject of the token, or the database role.';
+comment on column analytics.silences.created_at is 'When it was made.';
 
 create type analytics.alert_preview as (
   service text,
   status analytics.alert_status,
-  reason text,
+  reason analytics.alert_reason,
   started_at timestamptz,
   triggered_at timestamptz,
   resolved_at timestamptz,
@@ -709,14 +942,16 @@ create type analytics.alert_preview as (
 );
 comment on type analytics.alert_preview is 'An alert as it would have been.';
 comment on column analytics.alert_preview.service is 'Name of the service.';
-comment on column analytics.alert_preview.status is 'At the end of the range; resolved without triggered_at: it would have been pending only.';
-comment on column analytics.alert_preview.reason is 'Of the status, as in alerts.';
+comment on column analytics.alert_preview.status is
+  'State at the end of the range; resolved without having fired: it would have been pending only.';
+comment on column analytics.alert_preview.reason is 'Why it would be in that state.';
 comment on column analytics.alert_preview.started_at is 'Evaluation at which it would have begun to breach.';
-comment on column analytics.alert_preview.triggered_at is 'When it would have fired; NULL: it would not.';
-comment on column analytics.alert_preview.resolved_at is 'When it would have ended; NULL: it is open at the end of the range.';
-comment on column analytics.alert_preview.value is 'Of the metric when it would have fired, or else at the start; NULL: no data.';
+comment on column analytics.alert_preview.triggered_at is 'When it would have fired; null: it would not.';
+comment on column analytics.alert_preview.resolved_at is 'When it would have ended; null: it is open at the end of the range.';
+comment on column analytics.alert_preview.value is
+  'Value of the metric, in its unit, when it would have fired, or else at the start; null: no data.';
 comment on column analytics.alert_preview.worst_value is
-  'The farthest that the metric went beyond the threshold until the end; NULL for == and !=.';
+  'The farthest that the metric went beyond the threshold until the end, in its unit; null for == and !=.';
 
 create table internal.alert_evaluation (
   only_row boolean primary key default true check (only_row),

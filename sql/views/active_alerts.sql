@@ -27,13 +27,25 @@ order by severity desc, triggered_at, rule_id, service;
 
 comment on view analytics.active_alerts is 'Alerts that fire, acknowledged or not, most severe and oldest first.';
 comment on column analytics.active_alerts.message is 'The alert in a sentence.';
-comment on column analytics.active_alerts.firing_for is 'Time since it was triggered.';
-comment on column analytics.active_alerts.silenced is 'A silence holds back its message.';
-comment on column analytics.active_alerts.severity is 'Of the rule.';
-comment on column analytics.active_alerts.status is 'active, or acknowledged by a person.';
-comment on column analytics.active_alerts.threshold is 'Of the rule, in the unit of the metric.';
-comment on column analytics.active_alerts.value is 'Of the metric at evaluated_at, up to 10 s old; NULL: no data.';
-comment on column analytics.active_alerts.labels is 'Of the rule.';
+comment on column analytics.active_alerts.firing_for is 'Time since it began to fire.';
+comment on column analytics.active_alerts.silenced is 'Whether a silence holds back its message.';
+comment on column analytics.active_alerts.severity is 'How urgent it is, by the rule when the alert began.';
+comment on column analytics.active_alerts.status is 'State of the alert: active or acknowledged.';
+comment on column analytics.active_alerts.threshold is 'Threshold of the rule when the alert began, in the unit of the metric.';
+comment on column analytics.active_alerts.value is
+  'Value of the metric, in its unit, at the evaluation; up to 10 s old while nothing changes. Null: no data.';
+comment on column analytics.active_alerts.labels is 'Labels of the rule when the alert began, a JSON object.';
 comment on column analytics.active_alerts.triggered_at is 'When it began to fire.';
-comment on column analytics.active_alerts.acknowledged_at is 'When a person said that they look at it; NULL: nobody did.';
-comment on column analytics.active_alerts.evaluated_at is 'Evaluation that value is from.';
+comment on column analytics.active_alerts.acknowledged_at is 'When a person said that they look at it; null: nobody did.';
+comment on column analytics.active_alerts.evaluated_at is 'Evaluation that the value is from.';
+comment on column analytics.active_alerts.id is 'Number of the alert.';
+comment on column analytics.active_alerts.rule_id is 'Id of the rule; it may be gone by now.';
+comment on column analytics.active_alerts.rule_name is 'Name of the rule when the alert began.';
+comment on column analytics.active_alerts.service is 'Name of the service.';
+comment on column analytics.active_alerts.reason is 'Why it is in this state.';
+comment on column analytics.active_alerts.metric is 'Metric of the rule when the alert began, such as error_rate.';
+comment on column analytics.active_alerts.operator is 'How the metric is compared with the threshold to breach.';
+comment on column analytics.active_alerts.acknowledged_by is
+  'Who looks at it: the subject of the token, or the database role; null: nobody does.';
+comment on column analytics.active_alerts.comment is
+  'What was said last, when it was acknowledged or resolved by hand; its history has both. Null: nothing.';

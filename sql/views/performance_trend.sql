@@ -22,10 +22,14 @@ comment on column analytics.performance_trend.bucket is 'Start of the bucket.';
 comment on column analytics.performance_trend.service is 'Name of the service.';
 comment on column analytics.performance_trend.total_requests is 'Events in the bucket.';
 comment on column analytics.performance_trend.error_rate is 'Failed requests in percent of all, 0..100.';
-comment on column analytics.performance_trend.latency_p50 is 'Median latency in ms, within 2 %.';
-comment on column analytics.performance_trend.latency_p95 is '95th percentile of the latency in ms, within 2 %.';
-comment on column analytics.performance_trend.latency_p99 is '99th percentile of the latency in ms, within 2 %.';
-comment on column analytics.performance_trend.latency_mean is 'Mean latency in ms.';
-comment on column analytics.performance_trend.total_requests_change is 'Events more or less than in the bucket before.';
-comment on column analytics.performance_trend.error_rate_change is 'Percentage points more or less than in the bucket before.';
-comment on column analytics.performance_trend.latency_p95_change is 'Milliseconds more or less than in the bucket before.';
+comment on column analytics.performance_trend.latency_p50 is 'Median latency in ms, within 2 %; null without latencies.';
+comment on column analytics.performance_trend.latency_p95 is '95th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.performance_trend.latency_p99 is '99th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.performance_trend.latency_mean is 'Mean latency in ms; null without latencies.';
+comment on column analytics.performance_trend.total_requests_change is
+  'Events more or less than in the bucket before; null in the first bucket.';
+comment on column analytics.performance_trend.error_rate_change is
+  'Percentage points more or less than in the bucket before; null in the first bucket.';
+comment on column analytics.performance_trend.latency_p95_change is
+  'Change of the 95th percentile of the latency in ms against the bucket before; null in the first bucket, or without '
+  'latencies.';

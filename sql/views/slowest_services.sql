@@ -15,14 +15,14 @@ from internal.window_metrics(now() - interval '1 hour', now())
 where latency_p95 is not null
 order by latency_p95 desc, service;
 
-comment on view analytics.slowest_services is 'Services of the last hour, slowest p95 latency first.';
-comment on column analytics.slowest_services.rank is 'Place, from 1; equal values share one.';
+comment on view analytics.slowest_services is 'Services of the last hour, the highest 95th percentile of the latency first.';
+comment on column analytics.slowest_services.rank is 'Place, a number from 1; equal values share one.';
 comment on column analytics.slowest_services.service is 'Name of the service.';
 comment on column analytics.slowest_services.total_requests is 'Events in the last hour.';
 comment on column analytics.slowest_services.failed_requests is 'Events with level error or critical in the last hour.';
 comment on column analytics.slowest_services.error_rate is 'Failed requests in percent of all, 0..100.';
-comment on column analytics.slowest_services.latency_p50 is 'Median latency in ms, within 2 %.';
-comment on column analytics.slowest_services.latency_p95 is '95th percentile of the latency in ms, within 2 %.';
-comment on column analytics.slowest_services.latency_p99 is '99th percentile of the latency in ms, within 2 %.';
-comment on column analytics.slowest_services.latency_mean is 'Mean latency in ms.';
-comment on column analytics.slowest_services.latency_max is 'Largest latency in ms.';
+comment on column analytics.slowest_services.latency_p50 is 'Median latency in ms, within 2 %; null without latencies.';
+comment on column analytics.slowest_services.latency_p95 is '95th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.slowest_services.latency_p99 is '99th percentile of the latency in ms, within 2 %; null without latencies.';
+comment on column analytics.slowest_services.latency_mean is 'Mean latency in ms; null without latencies.';
+comment on column analytics.slowest_services.latency_max is 'Largest latency in ms, exact; null without latencies.';

@@ -44,7 +44,9 @@ export const FUNCTIONS: Record<string, Set<string>> = {
 
 /** By schema; without one, any of them. No reg* (they look names up in the catalog), no char(n) or bit(n) (they pad). */
 export const TYPES: Record<string, Set<string>> = {
-  analytics: words("event_level resolution health alert_severity alert_status no_data_policy"),
+  analytics: words(
+    "event_level resolution health alert_severity alert_status alert_operator alert_reason no_data_policy retention_tier reject_reason",
+  ),
   pg_catalog: words(
     "bool int2 int4 int8 float4 float8 numeric text varchar date time timetz timestamp timestamptz interval json jsonb uuid inet cidr",
   ),

@@ -35,7 +35,7 @@ const NOTHING = { depth: 0, fields: 0, objects: 0, aliases: 0, introspectionAlia
 type Measure = typeof NOTHING;
 
 /** Fields with fields of their own that are parts of a list, not objects beside it. */
-const PARTS = new Set(["nodes", "edges", "node", "pageInfo"]);
+const PARTS = new Set(["nodes", "pageInfo"]);
 
 type Variables = Record<string, unknown>;
 type Operation = { kind: "query" | "mutation" | "subscription"; name: string | undefined };
@@ -146,7 +146,7 @@ export function assertBounded(query: string, variables: Variables = {}): Operati
       introspectionAliases: isIntrospection ? aliases : inner.introspectionAliases,
       // A page costs its rows, and what is inside once a row.
       rows: size * inner.rows + (inner.isPage ? size : 0),
-      isPage: name === "nodes" || name === "edges",
+      isPage: name === "nodes",
     };
   }
 

@@ -82,6 +82,9 @@ function known(error: PostgresError, production = false): Answer | undefined {
         code: "BAD_REQUEST",
         message: error.constraint ? `${error.table} must hold: ${error.constraint.replaceAll("_", " ")}` : message,
       };
+    case "22021": // in a text
+    case "22P05": // in JSON
+      return { code: "BAD_REQUEST", message: "A text must not contain the character NUL (U+0000)" };
     case "25006":
       return { code: "READ_ONLY", message: "Queries cannot write: use a mutation" };
     case "42501":

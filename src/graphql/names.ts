@@ -3,10 +3,20 @@
 
 import "postgraphile";
 
-/** Types that are not named after what they are the rows of. */
+/** Types whose names are plural in English. */
 const TYPE_NAMES: Record<string, string> = {
-  metrics_1min: "Metrics", // the function metrics() answers them for every resolution
   statistics: "Statistics",
+  alert_statistics: "AlertStatistics",
+  service_metrics: "ServiceMetrics",
+};
+
+/** Enum values that are no names in GraphQL. */
+const ENUM_VALUES: Record<string, string> = {
+  "==": "EQUAL", // PostGraphile knows the other operators
+  "10s": "TEN_SECONDS",
+  "1min": "ONE_MINUTE",
+  "5min": "FIVE_MINUTES",
+  "1hour": "ONE_HOUR",
 };
 
 export const NamesPlugin: GraphileConfig.Plugin = {
@@ -16,13 +26,10 @@ export const NamesPlugin: GraphileConfig.Plugin = {
     replace: {
       allRowsConnection: (_previous, _options, resource) =>
         resource.name.replace(/_(.)/g, (_pair: string, letter: string) => letter.toUpperCase()),
-      tableType(previous, _options, codec) {
-        const name = TYPE_NAMES[codec.extensions?.pg?.name ?? ""] ?? previous!(codec);
-        return codec.isAnonymous ? name.replace(/Record$/, "") : name; // what a function returns as a table
-      },
+      tableType: (previous, _options, codec) => TYPE_NAMES[codec.extensions?.pg?.name ?? ""] ?? previous!(codec),
       // PostGraphile keeps `id` for Relay's node ids, which this API does not have.
       _attributeName: (previous, _options, details) => previous!({ ...details, skipRowId: true }),
-      enumValue: (previous, _options, value, codec) => previous!(value, codec).toUpperCase(),
+      enumValue: (previous, _options, value, codec) => ENUM_VALUES[value] ?? previous!(value, codec).toUpperCase(),
     },
   },
 };

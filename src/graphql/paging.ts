@@ -23,6 +23,8 @@ export const PagingPlugin: GraphileConfig.Plugin = {
         if (args.last) args.last.description = `Only the last \`n\` rows; at most ${PAGE_LIMIT}.`;
         if (resource && !resource.parameters && resource.uniques.length === 0)
           for (const name of CURSOR_ARGUMENTS) delete args[name];
+        if (args.offset)
+          args.offset.description = `Skips so many rows${args.last ? ", not together with `last`" : ""}.`;
         return args;
       },
       GraphQLObjectType_fields_field(field, _build, { scope: { isPgFieldConnection } }) {

@@ -7,6 +7,7 @@ import { expectNoPayload } from "./payload.ts";
 /** Task clean_up. */
 export const cleanUp = (sql: Sql) => async (payload: unknown) => {
   expectNoPayload("clean_up", payload);
-  const [row] = await sql<[{ deleted: string }]>`select internal.clean_up() as deleted`;
+  const [row] = await sql<[{ deleted: string }]>`
+    select alerts + rejected_events + services as deleted from internal.clean_up()`;
   log.info("cleaned up", { rows: Number(row.deleted) });
 };

@@ -65,15 +65,11 @@ describe("refused", () => {
       "{ services(first: 1000) { nodes { metrics1min(first: 1000) { nodes { bucket } } } } }",
       "rows",
     ],
-    [
-      "the same through edges",
-      "{ services(first: 1000) { edges { node { alerts(last: 1000) { edges { node { id } } } } } } }",
-      "rows",
-    ],
+    ["the same from the end", "{ services(first: 1000) { nodes { alerts(last: 1000) { nodes { id } } } } }", "rows"],
     [
       "the same through fragments",
       `{ services(first: 1000) { ...s } } fragment s on ServiceConnection { nodes { ...m } }
-       fragment m on Service { metrics1min(first: 1000) { ...n } } fragment n on MetricsConnection { nodes { bucket } }`,
+       fragment m on Service { metrics1min(first: 1000) { ...n } } fragment n on Metrics1MinConnection { nodes { bucket } }`,
       "rows",
     ],
   ])("%s", async (_name, query, bound) => {

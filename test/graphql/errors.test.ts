@@ -29,6 +29,18 @@ test.each([
   expect(errors![0]!.message).toContain(message);
 });
 
+test.each([
+  String.raw`{ metrics(resolution: ONE_MINUTE, service: "w\u0000b") { nodes { bucket } } }`,
+  String.raw`{ slowestServices(condition: { service: "\u0000" }) { totalCount } }`,
+  String.raw`mutation { createSilence(input: { silence: { reason: "\u0000", endsAt: "2100-01-01T00:00:00Z" } }) { silence { id } } }`,
+  String.raw`mutation { updateAlertRule(input: { id: "error_spike", patch: { labels: { note: "\u0000" } } }) { alertRule { id } } }`,
+])("a text with NUL is refused in plain words: %s", async (query) => {
+  const { errors } = await api.query(query);
+  expect(errors).toMatchObject([
+    { message: "A text must not contain the character NUL (U+0000)", extensions: { code: "BAD_REQUEST" } },
+  ]);
+});
+
 test("a required argument that is missing is named", async () => {
   const { status, errors } = await api.query("{ metrics { nodes { bucket } } }");
   expect(status).toBe(400);

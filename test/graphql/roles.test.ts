@@ -34,7 +34,7 @@ const OPERATOR_COLUMNS = /\.(userId|sourceIp|attributes|payload|errorMessage|las
 
 /** Values for arguments that must be given. */
 const ARGUMENTS: Record<string, string> = {
-  previewAlertRule: `metric: "error_rate", operator: ">", threshold: 5, lookback: { minutes: 1 }`,
+  previewAlertRule: `metric: "error_rate", operator: GREATER_THAN, threshold: 5, lookback: { minutes: 1 }`,
   adhocQuery: 'sql: "table services"',
   metrics: "resolution: ONE_MINUTE",
   alert: 'id: "1"',
@@ -108,10 +108,10 @@ function argumentsOf(field: GraphQLField<unknown, unknown>): string {
   return given && field.args.some(({ name }) => given.startsWith(`${name}:`)) ? `(${given})` : "";
 }
 
-/** The queries of the whole schema. Edges hold the same rows as nodes. */
+/** The queries of the whole schema. */
 function everything(): Asked[] {
   return [...leaves(schema.getQueryType()!, 4)]
-    .filter(({ path }) => !path.includes("edges") && !path.includes("pageInfo"))
+    .filter(({ path }) => !path.includes("pageInfo"))
     .map(({ path, selection }) => ({
       path: path.filter((name) => name !== "nodes").join("."),
       query: `{ ${selection} }`,
@@ -200,7 +200,7 @@ describe("an operator", () => {
 /** Each mutation with an input that works, in an order in which they work. */
 const MUTATIONS: Record<string, string> = {
   createAlertRule: `createAlertRule(input: { alertRule: {
-    id: "mine", name: "Mine", metric: "error_rate", operator: ">", threshold: 5, lookback: { minutes: 1 }, severity: INFO
+    id: "mine", name: "Mine", metric: "error_rate", operator: GREATER_THAN, threshold: 5, lookback: { minutes: 1 }, severity: INFO
   } }) { alertRule { version } }`,
   updateAlertRule: `updateAlertRule(input: { id: "mine", patch: { threshold: 6 } }) { alertRule { version } }`,
   deleteAlertRule: `deleteAlertRule(input: { id: "mine" }) { alertRule { id } }`,
@@ -209,7 +209,7 @@ const MUTATIONS: Record<string, string> = {
   deleteSilence: `deleteSilence(input: { id: "1" }) { silence { id } }`,
   acknowledgeAlert: `acknowledgeAlert(input: { alertId: "ALERT", comment: "mine" }) { alert { acknowledgedBy } }`,
   resolveAlert: `resolveAlert(input: { alertId: "ALERT", comment: "over" }) { alert { resolvedBy } }`,
-  archive: "archive(input: {}) { tiers { tier } }",
+  archive: "archive { tiers { tier } }",
 };
 
 describe("mutations", () => {

@@ -43,7 +43,7 @@ describe.each([
     await until("the change", () => subscription.results.length === 1);
     const [{ data }] = subscription.results as [{ data: { alertChanged: { alert: { id: string } } } }];
     expect(data.alertChanged).toEqual({
-      history: { previousStatus: null, status: "ACTIVE", reason: "breach", value: 1 },
+      history: { previousStatus: null, status: "ACTIVE", reason: "BREACH", value: 1 },
       alert: {
         id: expect.any(String),
         service,
@@ -120,7 +120,7 @@ test("a pending alert that is over without having fired has a history and no ale
   await until("over", () => subscription.results.length === 2);
   expect(subscription.results.map(({ data }) => data.alertChanged)).toMatchObject([
     { history: { status: "PENDING" }, alert: { status: "PENDING" } },
-    { history: { previousStatus: "PENDING", status: "RESOLVED", reason: "rule_changed" }, alert: null },
+    { history: { previousStatus: "PENDING", status: "RESOLVED", reason: "RULE_CHANGED" }, alert: null },
   ]);
   await subscription.stop();
 });

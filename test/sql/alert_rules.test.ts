@@ -31,7 +31,11 @@ test("six rules are shipped", async () => {
 
 test.each<[string, Rule, RegExp]>([
   ["an id that is no slug", { id: "Too High" }, /id_is_a_slug/],
-  ["an operator that is not one of the six", { operator: "=" }, /operator_is_one_of_the_six/],
+  [
+    "an operator that is not one of the six",
+    { operator: "=" },
+    /invalid input value for enum analytics.alert_operator: "="/,
+  ],
   ["a threshold that is infinite", { threshold: Number.POSITIVE_INFINITY }, /threshold_is_finite/],
   ["a threshold that is no number", { threshold: Number.NaN }, /threshold_is_finite/],
   ["a lookback of nothing", { lookback: "0" }, /lookback_is_at_least_1_second/],

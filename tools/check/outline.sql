@@ -148,7 +148,7 @@ objects as (
   where proc_schema in (select nspname from schemas)
 )
 select
-  coalesce('-- ' || comment || e'\n', '') || text
+  coalesce('-- ' || replace(comment, e'\n', e'\n-- ') || e'\n', '') || text
   || coalesce(
     (
       select e'\n' || string_agg(

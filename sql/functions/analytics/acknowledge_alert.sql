@@ -47,7 +47,10 @@ end;
 $$;
 
 comment on function analytics.acknowledge_alert(bigint, text) is
-  'Says that somebody looks at an active alert; it stays open until it is clean. Who it was is the subject of the token, or the '
-  'database role. Doing it again changes nothing.';
+  'Says that somebody looks at an active alert; it stays open until it is clean. Doing it again changes nothing. An alert that is '
+  'not there or does not fire is an error (SQLSTATE 22023).
+- alert_id: Number of the alert.
+- comment: What to say about it; it stands in the alert and in its history.
+- returns: The alert, acknowledged.';
 
 revoke all on function analytics.acknowledge_alert(bigint, text) from public;

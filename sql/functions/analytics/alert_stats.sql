@@ -1,16 +1,6 @@
 -- One row a severity, also when there was nothing, so that a dashboard has no gaps.
 create or replace function analytics.alert_stats(period interval default '24 hours')
-returns table (
-  severity analytics.alert_severity,
-  total bigint,
-  pending bigint,
-  active bigint,
-  acknowledged bigint,
-  resolved bigint,
-  triggered bigint,
-  mean_time_to_acknowledge interval,
-  mean_time_to_resolve interval
-)
+returns setof analytics.alert_statistics
 language sql
 stable
 parallel unsafe
@@ -34,5 +24,6 @@ begin atomic
 end;
 
 comment on function analytics.alert_stats(interval) is
-  'Alerts by severity and present status: those that are open, and those that were resolved within the period. triggered counts '
-  'those that began to fire within it; the mean times are from then to the acknowledgement and to the end.';
+  'How many alerts there are, and how fast they are dealt with, one row for each severity, the most urgent first. Alerts that are '
+  'open count, and those that were resolved within the period.
+- period: How far back from now; by default 24 hours.';

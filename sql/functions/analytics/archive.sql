@@ -9,16 +9,19 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  cleaned record;
   level record;
   result analytics.archived_tier;
 begin
+  select * into cleaned from internal.clean_up();
+
   for level in select * from analytics.retention order by keep, tier loop
     result := (level.tier, 0, 0, 0);
 
-    if level.tier in ('alerts', 'rejected_events') then
-      continue when level.tier = 'rejected_events'; -- both leave together
-      result.tier := 'alerts and rejected_events';
-      result.deleted_rows := internal.clean_up();
+    if level.tier = 'alerts' then
+      result.deleted_rows := cleaned.alerts;
+    elsif level.tier = 'rejected_events' then
+      result.deleted_rows := cleaned.rejected_events;
     else
       select coalesce(sum(dropped), 0)
       into result.dropped_chunks
@@ -43,7 +46,8 @@ end;
 $$;
 
 comment on function analytics.archive() is
-  'Applies analytics.retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. '
-  'The policies of the database and the worker do the same by themselves every 10 minutes.';
+  'Applies the retention at once: old raw events to the columnstore, then what is past its time away, tier by tier. The policies '
+  'of the database and the worker do the same by themselves every 10 minutes.
+- returns: What was done to each tier, the shortest kept first.';
 
 revoke all on function analytics.archive() from public;

@@ -5,7 +5,7 @@ create or replace function analytics.metrics(
   since timestamptz default now() - interval '1 hour',
   until timestamptz default now()
 )
-returns setof analytics.metrics_1min
+returns setof analytics.metrics_bucket
 language plpgsql
 stable
 parallel safe
@@ -26,4 +26,8 @@ end;
 $$;
 
 comment on function analytics.metrics(analytics.resolution, text, timestamptz, timestamptz) is
-  'Metrics in buckets of the given resolution that start in [since, until), of one service or (NULL) of all, by time.';
+  'Metrics in buckets of one resolution, oldest first.
+- resolution: Width of the buckets.
+- service: Only this service; null (the default): all.
+- since: Start of the first bucket at the earliest; by default an hour ago.
+- until: Only buckets that start before this; by default now.';

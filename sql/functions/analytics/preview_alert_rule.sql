@@ -1,7 +1,7 @@
 -- For a person who tunes a rule. It stores nothing, so that it may run in a read-only transaction and beside the evaluation.
 create or replace function analytics.preview_alert_rule(
   metric text,
-  operator text,
+  operator analytics.alert_operator,
   threshold double precision,
   lookback interval,
   pending_period interval default '0',
@@ -32,8 +32,7 @@ declare
 begin
   problem := case
     when metric is null then 'the metric is missing'
-    when operator in ('>', '>=', '<', '<=', '==', '!=') is not true
-      then format('the operator is %s, but must be one of >, >=, <, <=, ==, !=', coalesce(operator, 'missing'))
+    when operator is null then 'the operator is missing'
     when threshold is null or threshold in ('infinity', '-infinity', 'nan')
       then format('the threshold is %s, but must be a finite number', coalesce(threshold::text, 'missing'))
     when (lookback >= interval '1 second') is not true
@@ -129,9 +128,22 @@ end;
 $$;
 
 comment on function analytics.preview_alert_rule(
-  text, text, double precision, interval, interval, interval, integer, analytics.no_data_policy, text, timestamptz, timestamptz, interval
+  text, analytics.alert_operator, double precision, interval, interval, interval, integer, analytics.no_data_policy, text,
+  timestamptz, timestamptz, interval
 ) is
-  'When a rule that need not be stored would have fired in the past, for each service, with the timing of the live evaluation: one row '
-  'for each time it would have begun to breach, oldest first. The rule is given as in alert_rules. It is evaluated at each multiple of '
-  'step in [since, until], beginning without alerts, as if all events had been there in time. At most 10 000 evaluations. A metric of '
-  'schema alert_metrics needs a second argument as_of. Error 22023 or 23514 for a rule that makes no sense.';
+  'When a rule that need not be stored would have fired in the past, with the timing of the live evaluation: one row for each '
+  'service and time that it would have begun to breach, oldest first. It is evaluated at each multiple of the step in the range, '
+  'at most 10 000 times, beginning without alerts, as if all events had been there in time. A rule that makes no sense is an '
+  'error that says why (SQLSTATE 22023 or 23514).
+- metric: Metric of the rule: what an alert rule may name, but a function in schema alert_metrics needs a second argument, the moment.
+- operator: How the metric is compared with the threshold to breach.
+- threshold: What the metric is compared with, in its unit.
+- lookback: Time before each evaluation that the metric covers; at least 1 second.
+- pending_period: How long it must breach without a break before it fires; by default 0: at once.
+- keep_firing_for: How long it must be clean before its alert is resolved; by default 0: at once.
+- min_requests: Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; by default 0.
+- on_no_data: What an alert does while the metric has no value; by default it keeps its state.
+- service: The service to look at, or * (the default) for every service.
+- since: Start of the range; by default 24 hours ago.
+- until: End of the range, included; by default now.
+- step: Time from one evaluation to the next, at least 1 second; by default 1 minute.';

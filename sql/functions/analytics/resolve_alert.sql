@@ -48,7 +48,10 @@ $$;
 
 comment on function analytics.resolve_alert(bigint, text) is
   'Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next '
-  'evaluation begins a new alert; without data it does not. Who it was is the subject of the token, or the database role. Doing it '
-  'again changes nothing.';
+  'evaluation begins a new alert; without data it does not. Doing it again changes nothing. An alert that is not there or is '
+  'pending is an error (SQLSTATE 22023).
+- alert_id: Number of the alert.
+- comment: What to say about it; it stands in the alert and in its history.
+- returns: The alert, resolved.';
 
 revoke all on function analytics.resolve_alert(bigint, text) from public;

@@ -3,24 +3,7 @@ create or replace function analytics.service_summary(
   since timestamptz default now() - interval '24 hours',
   until timestamptz default now()
 )
-returns table (
-  service text,
-  total_requests bigint,
-  successful_requests bigint,
-  failed_requests bigint,
-  error_rate double precision,
-  throughput double precision,
-  latency_min double precision,
-  latency_p50 double precision,
-  latency_p95 double precision,
-  latency_p99 double precision,
-  latency_max double precision,
-  latency_mean double precision,
-  unique_users bigint,
-  unique_ips bigint,
-  avg_risk_score double precision,
-  high_risk_count bigint
-)
+returns setof analytics.service_metrics
 language sql
 stable
 parallel unsafe
@@ -47,5 +30,7 @@ begin atomic
 end;
 
 comment on function analytics.service_summary(timestamptz, timestamptz) is
-  'One row for each service with events in [since, until): counts, rates (percent), throughput (events per second), latencies (ms), '
-  'distinct users and addresses. Exact to the event while raw events are kept, to the finest kept bucket after that.';
+  'Metrics over a range, one row for each service with events in it. Exact to the event while raw events are kept, to the finest '
+  'kept bucket after that.
+- since: Start of the range, included; by default 24 hours ago.
+- until: End of the range, not included; by default now.';

@@ -41,8 +41,10 @@ end;
 $$;
 
 comment on function analytics.sla(text, interval, double precision) is
-  'Availability of one service or (NULL) of all over the last period, in percent: 100 * (1 - failed / total), from sums, beside the '
-  'objective (percent). error_budget: failed requests that the objective allows in the period; error_budget_remaining: what is left of it, '
-  'negative when overspent. Error 22023 for an objective outside 0..100 or a period that is not positive.';
+  'How services kept an objective over the last period, one row for each service with events in it. An objective outside 0..100 '
+  'or a period that is not positive is an error (SQLSTATE 22023).
+- service: Only this service; null (the default): all.
+- period: How far back from now; by default 24 hours.
+- objective: The availability aimed at, in percent, 0..100; by default 99.9.';
 
 revoke all on function analytics.sla(text, interval, double precision) from public;

@@ -3,7 +3,7 @@ create or replace function internal.alert_text(
   rule_name text,
   service text,
   metric text,
-  operator text,
+  operator analytics.alert_operator,
   threshold double precision,
   lookback interval,
   value double precision
@@ -27,5 +27,5 @@ return format(
   threshold
 );
 
-comment on function internal.alert_text(text, text, text, text, double precision, interval, double precision) is
+comment on function internal.alert_text(text, text, text, analytics.alert_operator, double precision, interval, double precision) is
   'Describes an alert in a sentence: rule, service, and the value beside the threshold; a NULL value is no data.';

@@ -2,7 +2,7 @@
 -- service, internal.next_alert_state from one moment to the next. It begins without alerts.
 create or replace function internal.alert_timeline(
   metric text,
-  operator text,
+  operator analytics.alert_operator,
   threshold double precision,
   lookback interval,
   pending_period interval,
@@ -17,7 +17,7 @@ returns table (
   as_of timestamptz,
   previous_status analytics.alert_status,
   status analytics.alert_status,
-  reason text,
+  reason analytics.alert_reason,
   value double precision
 )
 language plpgsql
@@ -32,13 +32,13 @@ declare
   only_service constant text := nullif(of_service, '*');
   is_builtin constant boolean := (select builtin from internal.alert_metrics() where name = alert_timeline.metric);
   point record;
-  finding text;
+  finding analytics.alert_reason;
   current_service text := '';
   no_alert record;
   alert record;
 begin
   select
-    null::analytics.alert_status as new_status, null::text as new_reason, null::double precision as new_value,
+    null::analytics.alert_status as new_status, null::analytics.alert_reason as new_reason, null::double precision as new_value,
     null::timestamptz as new_breaching_since, null::timestamptz as new_clean_since,
     null::timestamptz as new_frozen_at
   into no_alert;
@@ -135,7 +135,7 @@ end;
 $$;
 
 comment on function internal.alert_timeline(
-  text, text, double precision, interval, interval, interval, integer, analytics.no_data_policy, text, timestamptz[]
+  text, analytics.alert_operator, double precision, interval, interval, interval, integer, analytics.no_data_policy, text, timestamptz[]
 ) is
   'What the alerts of a rule would have been at each of the moments, in ascending order: one row a service and moment with an alert. '
   'previous_status is NULL where it begins; its last row is resolved. The value of a percentile is exact only in how it compares with '

@@ -47,7 +47,7 @@ begin
             alerts.frozen_at
           ) <= as_of - forgotten_after then 'service_gone'
         else 'no_data'
-      end as finding,
+      end::analytics.alert_reason as finding,
       rules.on_no_data
     from analytics.alerts
     left join analytics.alert_rules as rules on rules.id = alerts.rule_id
@@ -133,7 +133,7 @@ begin
     from breaching
     join analytics.alert_rules as rules on rules.id = breaching.rule_id
     cross join lateral internal.next_alert_state(
-      as_of, case when breaching.value is null then 'no_data' else 'breach' end, breaching.value,
+      as_of, case when breaching.value is null then 'no_data' else 'breach' end::analytics.alert_reason, breaching.value,
       rules.pending_period, rules.keep_firing_for, rules.on_no_data, null, null, null, null, null, null
     ) as next
     where not exists (

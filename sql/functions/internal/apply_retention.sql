@@ -12,7 +12,7 @@ begin
   into problem
   from (
     values
-      ('raw', '10s', interval '1 minute'),
+      ('raw'::analytics.retention_tier, '10s'::analytics.retention_tier, interval '1 minute'),
       ('10s', '1min', interval '5 minutes'),
       ('1min', '5min', interval '1 hour'),
       ('5min', '1hour', interval '1 hour')

@@ -1,6 +1,9 @@
 -- Retention of what is not a hypertable; those have policies.
-create or replace function internal.clean_up()
-returns bigint
+create or replace function internal.clean_up(
+  out alerts bigint,
+  out rejected_events bigint,
+  out services bigint
+)
 language plpgsql
 volatile
 parallel unsafe
@@ -10,7 +13,6 @@ declare
   alerts_since constant timestamptz := now() - (select keep from analytics.retention where tier = 'alerts');
   rejects_since constant timestamptz := now() - (select keep from analytics.retention where tier = 'rejected_events');
   services_since constant timestamptz := now() - (select max(keep) from analytics.retention);
-  deleted bigint;
 begin
   with
     old_alerts as (
@@ -36,13 +38,13 @@ begin
       delete from analytics.services where last_seen < services_since returning 1
     )
   select
-    (select count(*) from old_alerts) + (select count(*) from old_history) + (select count(*) from old_silences)
-    + (select count(*) from old_rejects) + (select count(*) from old_services)
-  into deleted;
-  return deleted;
+    (select count(*) from old_alerts) + (select count(*) from old_history) + (select count(*) from old_silences),
+    (select count(*) from old_rejects),
+    (select count(*) from old_services)
+  into alerts, rejected_events, services;
 end;
 $$;
 
 comment on function internal.clean_up() is
   'Deletes resolved alerts, their history, past silences, rejected events and services that are older than analytics.retention '
-  'keeps them; returns the number of rows.';
+  'keeps them; returns how many rows of each, history and silences among the alerts.';

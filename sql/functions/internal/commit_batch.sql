@@ -60,7 +60,7 @@ begin
   -- The same offset again: the topic was deleted and made anew.
   insert into analytics.rejected_events as rejected (topic, partition, "offset", reason, detail, payload)
   select commit_batch.topic, commit_batch.partition, message."offset", message.reason, message.detail, message.payload
-  from jsonb_to_recordset(commit_batch.rejects) as message ("offset" bigint, reason text, detail text, payload text)
+  from jsonb_to_recordset(commit_batch.rejects) as message ("offset" bigint, reason analytics.reject_reason, detail text, payload text)
   on conflict (topic, partition, "offset") do update
   set received_at = now(), reason = excluded.reason, detail = excluded.detail, payload = excluded.payload;
 

@@ -18,7 +18,7 @@ declare
   relation constant regclass := (
     select rollups.relation
     from internal.rollups
-    join analytics.retention on retention.tier = rollups.name
+    join analytics.retention on retention.tier::text = rollups.name
     where rollups.name in ('5min', '1hour')
     order by now() - retention.keep > since - known_for, rollups.width
     limit 1

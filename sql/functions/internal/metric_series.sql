@@ -53,7 +53,7 @@ begin
   for level in
     select rollups.relation, rollups.width, now() - retention.keep as kept_since
     from internal.rollups
-    join analytics.retention on retention.tier = rollups.name
+    join analytics.retention on retention.tier::text = rollups.name
     order by rollups.width
   loop
     continue when level.kept_since > earliest and level.width < interval '1 hour';

@@ -4,13 +4,13 @@
 -- Postgres inlines it where it stands in from: it costs what its expressions cost.
 create or replace function internal.next_alert_state(
   as_of timestamptz,
-  finding text,
+  finding analytics.alert_reason,
   measured_value double precision,
   pending_period interval,
   keep_firing_for interval,
   on_no_data analytics.no_data_policy,
   status analytics.alert_status,
-  reason text,
+  reason analytics.alert_reason,
   value double precision,
   breaching_since timestamptz,
   clean_since timestamptz,
@@ -18,7 +18,7 @@ create or replace function internal.next_alert_state(
 )
 returns table (
   new_status analytics.alert_status,
-  new_reason text,
+  new_reason analytics.alert_reason,
   new_value double precision,
   new_breaching_since timestamptz,
   new_clean_since timestamptz,
@@ -65,8 +65,8 @@ begin atomic
 end;
 
 comment on function internal.next_alert_state(
-  timestamptz, text, double precision, interval, interval, analytics.no_data_policy,
-  analytics.alert_status, text, double precision, timestamptz, timestamptz, timestamptz
+  timestamptz, analytics.alert_reason, double precision, interval, interval, analytics.no_data_policy,
+  analytics.alert_status, analytics.alert_reason, double precision, timestamptz, timestamptz, timestamptz
 ) is
   'The state of an alert after the evaluation at as_of, which found a breach, clean, no_data, evaluation_failed or the end of the rule '
   'or service. Everything NULL from status on: there is no alert yet, and a breach begins one.';

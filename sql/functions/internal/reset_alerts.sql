@@ -18,7 +18,11 @@ begin
     update analytics.alerts
     set
       status = 'resolved',
-      reason = case when new_rules.enabled then 'rule_changed' when new_rules.id is null then 'rule_deleted' else 'rule_disabled' end,
+      reason = case
+        when new_rules.enabled then 'rule_changed'
+        when new_rules.id is null then 'rule_deleted'
+        else 'rule_disabled'
+      end::analytics.alert_reason,
       changed_at = clock_timestamp(),
       resolved_at = clock_timestamp()
     from old_rules

@@ -34,7 +34,8 @@ begin
   for level in
     select rollups.width, now() - retention.keep as kept_since
     from analytics.retention
-    join (values ('raw', '10s'), ('10s', '1min'), ('1min', '5min'), ('5min', '1hour')) as next (tier, name) using (tier)
+    join (values ('raw', '10s'), ('10s', '1min'), ('1min', '5min'), ('5min', '1hour')) as next (tier, name)
+      on next.tier = retention.tier::text
     join internal.rollups using (name)
     order by rollups.width
   loop

@@ -14,6 +14,7 @@ afterAll(() => db.drop());
 test.each([
   ["alter table analytics.services add tier smallint not null default 1", "  tier smallint not null default 1"],
   ["comment on column analytics.services.service is 'Its name.'", "  service text not null -- Its name."],
+  ["comment on schema analytics is 'StackLens: events, metrics and alerts of services.\nAll of it.'", "-- All of it."],
   [
     "create index services_last_seen on analytics.services (last_seen)",
     "CREATE INDEX services_last_seen ON analytics.services USING btree (last_seen)",

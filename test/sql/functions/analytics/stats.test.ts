@@ -62,7 +62,7 @@ test("archive() moves old events to the columnstore and drops what is past its t
     values (now() - interval '31 days', 't', 0, 2, 'invalid_json', 'x')`;
 
   const rows = await db.sql`select * from analytics.archive()`;
-  expect(rows.map((row) => row.tier)).toEqual(["raw", "10s", "1min", "5min", "1hour", "alerts and rejected_events"]);
+  expect(rows.map((row) => row.tier)).toEqual(["raw", "10s", "1min", "5min", "1hour", "alerts", "rejected_events"]);
   const [raw] = rows;
   expect(Number(raw!.dropped_chunks)).toBeGreaterThanOrEqual(4);
   expect(Number(raw!.compressed_chunks)).toBeGreaterThanOrEqual(20);
