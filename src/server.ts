@@ -91,7 +91,6 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
         pool,
         schemas: ["analytics"],
         pubsub: false,
-        pgSubscriber: subscriptions.subscriber,
         pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
       }),
     ],

@@ -8,6 +8,7 @@ import { onExpiry } from "../server/identity.ts";
 import { note } from "../server/requests.ts";
 import { json } from "../server/respond.ts";
 import { addressOf } from "../server/turns.ts";
+import { inOneGo } from "./in-one-go.ts";
 import { type Context, LIVE, type Operations, start } from "./operations.ts";
 import type { Places } from "./places.ts";
 
@@ -40,7 +41,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
         subscriptions: {},
         extra: { request },
       };
-      const results = (await start(operations, context, payload.body))[Symbol.asyncIterator]();
+      const results = await start(operations, context, payload.body);
       response.once("close", () => void results.return?.());
       if (response.destroyed) return void results.return?.();
 
@@ -52,6 +53,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
         "X-Accel-Buffering": "no", // nginx
       });
       const write = async (text: string) => {
+        inOneGo(request.socket);
         if (!response.write(text)) await Promise.race([once(response, "drain"), once(response, "close")]);
       };
       const ping = setInterval(() => {

@@ -19,11 +19,10 @@ import { webSockets } from "./websocket.ts";
 export function live(config: Config, pool: Pool) {
   const sources = { changes: changes(config.databaseUrl), health: health(pool) };
   return {
-    subscriber: topics(sources.changes, sources.health),
     /** Who takes what comes in, once the schema is there. */
     doors(serv: GrafservBase) {
       const room = places(LIVE.connections, LIVE.connectionsOfClient);
-      const how = operations(serv);
+      const how = operations(serv, topics(sources.changes, sources.health));
       const sockets = webSockets(how, identify(config), config, room);
       const streams = eventStreams(how, config.trustProxy, room);
       return {
