@@ -76,17 +76,28 @@ async function burst(sql: Sql, url: string, name: string, queryOf: (subscriber: 
     subscribe(url, n % 2 ? "SSE" : "WebSocket", queryOf(n)),
   );
   await sleep(1_000);
+  const before = await cpuSeconds(url);
   await fire(
     sql,
     Array.from({ length: BURST }, (_, n) => `${name} ${n}`),
   );
   const committed = performance.now();
   await everybodyHas(subscribers, BURST);
+  const cpu = await cpuSeconds(url);
   const came = subscribers.reduce((sum, { arrived }) => sum + arrived.size, 0);
   const last = Math.max(...subscribers.flatMap(({ arrived }) => [...arrived.values()]));
   await Promise.all(subscribers.map(({ stop }) => stop()));
   const title = `burst of ${BURST} to ${SUBSCRIBERS} with ${name}`;
-  return { [`${title}: came`]: came, [`${title}: last, ms`]: rounded(last - committed) };
+  return {
+    [`${title}: came`]: came,
+    [`${title}: last, ms`]: rounded(last - committed),
+    [`${title}: CPU of the server, ms`]: rounded((cpu - before) * 1000),
+  };
+}
+
+async function cpuSeconds(url: string): Promise<number> {
+  const text = await (await fetch(new URL("/metrics", url))).text();
+  return Number(/^process_cpu_seconds_total (.+)$/m.exec(text)![1]);
 }
 
 function subscribe(url: string, protocol: Protocol, text: string) {

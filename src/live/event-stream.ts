@@ -27,7 +27,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
   return {
     async handle(request, response) {
       if (response.destroyed) return; // it left while its token was verified
-      const leave = places.take(addressOf(request, trustProxy));
+      const leave = places.take("sse", addressOf(request, trustProxy));
       if (typeof leave === "string") return refuse(response, 503, leave);
       response.once("close", leave);
       open.add(response);

@@ -62,7 +62,7 @@ export function webSockets(
     upgrade(request, socket, head) {
       if (!mayConnect(corsOrigins, request))
         return refuse(socket, "403 Forbidden", "pages of this origin are not in CORS_ORIGINS");
-      const leave = places.take(addressOf(request, trustProxy));
+      const leave = places.take("websocket", addressOf(request, trustProxy));
       if (typeof leave === "string") return refuse(socket, "503 Service Unavailable", leave);
       socket.once("close", leave);
       wss.handleUpgrade(request, socket, head, (client) => open(client, request, socket));
