@@ -14,7 +14,7 @@ type Options<T> = {
 };
 
 /** Values that a reader gets at once: enough for what one costs to count little, few enough to be worked on in milliseconds. */
-export const AT_ONCE = 100;
+export const AT_ONCE = 250;
 
 export function stream<T>({ limit, full, ended }: Options<T>): Stream<T> {
   const waiting: T[] = [];
