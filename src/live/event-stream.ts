@@ -54,7 +54,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
       });
       const write = async (text: string) => {
         inOneGo(request.socket);
-        if (!response.write(text)) await Promise.race([once(response, "drain"), once(response, "close")]);
+        if (!response.write(text)) await drained(response);
       };
       const ping = setInterval(() => {
         if (response.writableLength > LIVE.unreadBytes) response.destroy();
@@ -75,6 +75,13 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
       for (const response of open) response.destroy();
     },
   };
+}
+
+/** Once there is room for more, or nobody is there any more. */
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  await Promise.race(["drain", "close"].map((event) => once(response, event, { signal: over.signal })));
+  over.abort(); // takes the other listener away
 }
 
 type Payload = Parameters<typeof start>[2];

@@ -210,6 +210,30 @@ test("a subscription that asks for JSON is refused", async () => {
   expect(errors).toMatchObject([{ message: expect.stringContaining("text/event-stream") }]);
 });
 
+test("an event stream that is read slowly gets everything, and leaves nothing behind for each wait", async () => {
+  const warnings: string[] = [];
+  const warned = ({ message }: Error) => warnings.push(message); // too many listeners, for instance
+  process.on("warning", warned);
+  const changes = 5_000;
+  const long = "a".repeat(2_000);
+  const response = await fetch(`${api.url}/graphql`, {
+    method: "POST",
+    headers: { Accept: "text/event-stream", "Content-Type": "application/json" },
+    body: JSON.stringify({ query: `subscription { alertChanged(service: "slow") { history { ${long}: id } } }` }),
+  });
+  await db.sql`
+    insert into analytics.alert_history (alert_id, rule_id, rule_version, service, status, reason, as_of)
+    select n, 'any', 1, 'slow', 'pending', 'breach', now() from generate_series(1, ${changes}::int) as n`;
+  await sleep(500);
+  let lines = 0; // three for each change
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    lines += chunk.split("\n").length - 1;
+    if (lines >= 3 * changes) break;
+  }
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
+});
+
 test("an event stream with a body that is too large, or no JSON", async () => {
   const send = async (type: string, body: string) => {
     const headers = { Accept: "text/event-stream", "Content-Type": type };
