@@ -96,7 +96,11 @@ async function* only(result: ExecutionResult) {
 }
 
 /** So many events are executed together; fewer where each one reads many rows, for a batch has the bound of a query. */
-function atOnce({ document, operationName, variableValues }: Grafast.ExecutionArgs): number {
+export function atOnce({
+  document,
+  operationName,
+  variableValues,
+}: Pick<Grafast.ExecutionArgs, "document" | "operationName" | "variableValues">): number {
   const operations = assertBounded(document.loc!.source.body, variableValues ?? {});
   const { rows } = operations.find(({ name }) => name === operationName) ?? operations[0]!;
   return Math.max(1, Math.min(AT_ONCE, Math.floor(BOUNDS.rows / Math.max(1, rows))));

@@ -1,4 +1,7 @@
+import { parse } from "postgraphile/graphql";
 import { expect, test } from "vitest";
+import { BOUNDS } from "../../src/graphql/bounds.ts";
+import { atOnce } from "../../src/live/operations.ts";
 import { results } from "../../src/live/results.ts";
 import { AT_ONCE, stream } from "../../src/live/stream.ts";
 
@@ -70,4 +73,14 @@ test("who waits for an event can leave at once", async () => {
   const waiting = read.next();
   await read.return!();
   expect(await waiting).toEqual({ done: true, value: undefined });
+});
+
+test("so many events at a time that their rows stay within the bound of a query", () => {
+  const document = parse(`
+    subscription Few { alertChanged { alert { id } } }
+    subscription Many($n: Int = 1000) { alertChanged { alert { history(first: $n) { nodes { id } } } } }`);
+  const size = (operationName: string, variableValues = {}) => atOnce({ document, operationName, variableValues });
+  expect(size("Few")).toBe(AT_ONCE);
+  expect(size("Many")).toBe(BOUNDS.rows / 1_000);
+  expect(size("Many", { n: BOUNDS.rows })).toBe(1);
 });
