@@ -45,6 +45,7 @@ export function operations(serv: GrafservBase, topics: Topics) {
     },
     async subscribe(args: Grafast.ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
       const { schema, document, variableValues, operationName } = args;
+      const size = atOnce(args);
       const events = await createSourceEventStream({
         schema,
         document,
@@ -53,7 +54,7 @@ export function operations(serv: GrafservBase, topics: Topics) {
         subscribeFieldResolver: (_root, arguments_, _context, { fieldName }) => topics[fieldName]!(arguments_),
       });
       if (!(Symbol.asyncIterator in events)) return events;
-      return results(events as AsyncIterableIterator<Event[]>, atOnce(args), (some) => execute(args, some));
+      return results(events as AsyncIterableIterator<Event[]>, size, (some) => execute(args, some));
     },
   };
 }
