@@ -16,7 +16,7 @@ import { masking } from "./graphql/errors.ts";
 import { NoIntrospectionPlugin } from "./graphql/introspection.ts";
 import { INTROSPECTION_SETTINGS } from "./graphql/session.ts";
 import { isEventStream } from "./live/event-stream.ts";
-import { live } from "./live/live.ts";
+import { type Live, live } from "./live/live.ts";
 import { refuse } from "./live/websocket.ts";
 import { log, reason } from "./log.ts";
 import { run } from "./process.ts";
@@ -25,16 +25,16 @@ import { type Checks, checks } from "./server/checks.ts";
 import { cors } from "./server/cors.ts";
 import { gate } from "./server/graphql.ts";
 import { healthz, readyz } from "./server/health.ts";
+import { hostCheck, isLoopback } from "./server/hosts.ts";
 import { close, listen } from "./server/listen.ts";
 import { metrics } from "./server/metrics.ts";
 import { graphqlPool } from "./server/pool.ts";
 import { observe } from "./server/requests.ts";
-import { json } from "./server/respond.ts";
+import { json, text } from "./server/respond.ts";
 import { within } from "./server/within.ts";
 
 const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
 const RETRY_MS = 500;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
 const STOP_LIMIT_MS = 900; // after the second that open requests have: 2 s in all
 
 /** Starts the server; it is there when GraphQL answers. The answer is the function that stops it. */
@@ -46,7 +46,9 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   // grafserv adds itself to a server. This one listens nowhere: requests are handed to it after the routes below.
   const graphql = createServer();
   const { identified, admitted } = gate(config);
-  let doors: ReturnType<ReturnType<typeof live>["doors"]> | undefined;
+  const foreignHost = hostCheck(config);
+  let subscriptions: Live | undefined;
+  let doors: ReturnType<Live["doors"]> | undefined;
   let stopping = false;
   const handOver = (request: IncomingMessage, response: ServerResponse) => {
     if (!graphql.emit("request", request, response)) notReady(response);
@@ -54,19 +56,23 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
 
   const server = await listen(config.host, config.port, (request, response) => {
     observe(request, response, self.record);
+    const foreign = foreignHost(request);
+    if (foreign !== undefined) return text(response, 403, `${foreign}\n`);
     if (cors(config.corsOrigins, request, response)) return;
     const [path, query] = (request.url ?? "/").split("?", 2);
     const reads = request.method === "GET" || request.method === "HEAD";
     if (reads && path === "/healthz") return healthz(response);
     if (reads && path === "/readyz")
       return readyz(response, new URLSearchParams(query), ready.checks, { stopping, production: config.production });
-    if (reads && path === "/metrics") return metrics(response, sql, self);
+    if (reads && path === "/metrics") return metrics(response, sql, self, subscriptions?.figures());
     if (path === "/graphql" && isEventStream(request))
       return identified(request, response, () => (doors ? doors.stream(request, response) : notReady(response)));
     if (path === "/graphql") return admitted(request, response, () => handOver(request, response));
     handOver(request, response);
   });
   server.on("upgrade", (request, socket, head) => {
+    const foreign = foreignHost(request);
+    if (foreign !== undefined) return refuse(socket, "403 Forbidden", foreign);
     if (request.url?.split("?", 1)[0] !== "/graphql")
       return refuse(socket, "404 Not Found", "WebSockets are at /graphql");
     if (!doors || stopping) return refuse(socket, "503 Service Unavailable", "not ready: see /readyz");
@@ -74,14 +80,14 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
   });
   log.info("server listens", { url: `http://${config.host}:${config.port}` });
 
-  if (!config.jwtSecret && !config.jwksUrl && !LOOPBACK.test(config.host))
+  if (!config.jwtSecret && !config.jwksUrl && !isLoopback(config.host))
     log.warn("everybody who reaches the server is a viewer, and nobody is an operator: set JWT_SECRET or JWKS_URL", {
       host: config.host,
     });
 
   await databaseReady(ready.checks);
   const pool = graphqlPool(config.databaseUrl);
-  const subscriptions = live(config, pool);
+  subscriptions = live(config, pool);
   const adhoc = adhocQueries(config.databaseUrl, config.adhocDatabaseUrl);
   const instance = postgraphile({
     extends: [preset],
@@ -91,7 +97,6 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
         pool,
         schemas: ["analytics"],
         pubsub: false,
-        pgSubscriber: subscriptions.subscriber,
         pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
       }),
     ],
@@ -114,7 +119,7 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
       STOP_LIMIT_MS,
       Promise.all([
         self.stop(),
-        subscriptions.stop(),
+        subscriptions?.stop(),
         pool.end(),
         adhoc.close(),
         ready.release(),

@@ -38,7 +38,8 @@ type Measure = typeof NOTHING;
 const PARTS = new Set(["nodes", "pageInfo"]);
 
 type Variables = Record<string, unknown>;
-type Operation = { kind: "query" | "mutation" | "subscription"; name: string | undefined };
+/** `rows`: the product of page sizes. */
+type Operation = { kind: "query" | "mutation" | "subscription"; name: string | undefined; rows: number };
 
 export const BoundsPlugin: GraphileConfig.Plugin = {
   name: "BoundsPlugin",
@@ -106,7 +107,7 @@ export function assertBounded(query: string, variables: Variables = {}): Operati
     if (introspectionAliases > BOUNDS.introspectionAliases)
       refuse("aliases within introspection", introspectionAliases, BOUNDS.introspectionAliases);
     if (rows > BOUNDS.rows) refuse("rows", rows, BOUNDS.rows);
-    operations.push({ kind: definition.operation, name: definition.name?.value });
+    operations.push({ kind: definition.operation, name: definition.name?.value, rows });
   }
   return operations;
 

@@ -21,7 +21,8 @@ export function pgSettings(
   const { role, subject } = identityOf(request);
   return {
     role: `stacklens_${role}`,
-    "jwt.claims.sub": subject ?? "", // the author of what is written
+    // The author of what is written. Nothing is by a subscription: to subscribers of one role the answers are the same.
+    "jwt.claims.sub": operation === "subscription" ? "" : (subject ?? ""),
     transaction_read_only: operation === "mutation" ? "off" : "on",
     statement_timeout: String(STATEMENT_TIMEOUT_MS),
     timezone: "UTC",

@@ -1,14 +1,14 @@
-// What can be subscribed to. The streams come from src/live, by the context's pgSubscriber.
+// What can be subscribed to. The streams come from src/live, which plans a field with each of its events: see batches.ts.
 
 import "postgraphile";
-import { access, constant, context, each, lambda, listen } from "postgraphile/grafast";
+import { access, each, type FieldArgs, get, lambda, type Step } from "postgraphile/grafast";
 import { extendSchema, gql } from "postgraphile/utils";
+import type { Change } from "../live/changes.ts";
 import type { HealthRows } from "../live/health.ts";
-import type { Topic } from "../live/topics.ts";
 
 export const SubscriptionsPlugin = extendSchema((build) => {
   const { alert_history, alerts } = build.input.pgRegistry.pgResources;
-  const topic = (of: unknown) => of as never; // typed as a name; ours says what it is about
+  const entry = ($change: Step<Change>) => alert_history!.get({ id: get($change, "id") });
   return {
     typeDefs: gql`
       extend type Subscription {
@@ -43,29 +43,11 @@ export const SubscriptionsPlugin = extendSchema((build) => {
     objects: {
       Subscription: {
         plans: {
-          alertChanged: {
-            subscribePlan(_$root, args) {
-              const $topic = lambda(
-                ["service", "severity", "ruleId"].map((name) => args.getRaw(name)),
-                ([service, severity, ruleId]): Topic => ({
-                  of: "changes",
-                  filter: { service: service ?? null, severity: severity ?? null, ruleId: ruleId ?? null },
-                }),
-              );
-              return listen(context().get("pgSubscriber") as never, topic($topic), ($id) => $id);
-            },
-            plan: ($id) => $id,
-          },
+          alertChanged: { plan: ($change: Step) => $change },
           serviceHealth: {
-            subscribePlan: () =>
-              listen(
-                context().get("pgSubscriber") as never,
-                topic(constant({ of: "health" } satisfies Topic)),
-                ($rows) => $rows,
-              ),
-            plan($rows, args) {
-              const $wanted = lambda([$rows, args.getRaw("service")], ([rows, service]) =>
-                service == null ? rows : (rows as HealthRows).filter((row) => row.service === service),
+            plan($event: Step<{ rows: HealthRows }>, args: FieldArgs) {
+              const $wanted = lambda([get($event, "rows"), args.getRaw("service")], ([rows, service]) =>
+                service == null ? rows : rows.filter((row) => row.service === service),
               );
               return each($wanted as never, ($row) => access($row, []));
             },
@@ -74,8 +56,8 @@ export const SubscriptionsPlugin = extendSchema((build) => {
       },
       AlertChange: {
         plans: {
-          history: ($id) => alert_history!.get({ id: $id }),
-          alert: ($id) => alerts!.get({ id: alert_history!.get({ id: $id }).get("alert_id") }),
+          history: ($change: Step<Change>) => entry($change),
+          alert: ($change: Step<Change>) => alerts!.get({ id: entry($change).get("alert_id") }),
         },
       },
     },

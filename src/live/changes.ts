@@ -1,8 +1,8 @@
 // Changes of alerts, as they are committed. One connection of the process listens for the ids of new rows of alert_history; each
-// subscriber gets the ids that its filter lets through and reads the rows with its own rights. When the connection breaks,
-// subscriptions stay open: once it is back, they get what was committed meanwhile.
+// subscriber gets those that its filter lets through. When the connection breaks, subscriptions stay open: once it is back, they
+// get what was committed meanwhile.
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { SafeError } from "postgraphile/grafast";
 import { pgSettings } from "../graphql/session.ts";
@@ -10,27 +10,30 @@ import { log } from "../log.ts";
 import { within } from "../server/within.ts";
 import { type Stream, stream } from "./stream.ts";
 
-export type ChangeFilter = { service: string | null; severity: string | null; ruleId: string | null };
+/** What is not given lets everything through. */
+export type ChangeFilter = { service?: string | null; severity?: string | null; ruleId?: string | null };
+/** A row of alert_history. */
+export type Change = { id: string; rule_id: string; service: string; severity: string | null };
 export type Changes = {
-  /** Ids of rows of alert_history, from now on. */
-  subscribe: (filter: ChangeFilter) => Stream<string>;
+  /** Those from now on. */
+  subscribe: (filter: ChangeFilter) => Stream<Change>;
+  /** How many subscribers there are. */
+  subscribers: () => number;
   stop: () => Promise<void>;
 };
-
-type Change = { id: string; rule_id: string; service: string; severity: string | null };
 
 const CHANNEL = "alert_changes"; // internal.notify_alert_changes
 const CONNECT_MS = 5_000;
 const RETRY_MS = 500;
 const BEAT_MS = 5_000; // a connection that a firewall forgot says nothing by itself
 const ANSWER_MS = 5_000;
-export const QUEUE = 10_000; // changes that wait for a reader: 80 kB of ids
+export const QUEUE = 10_000; // changes that wait for a reader; all readers share them
 /** The newest rows that are looked through for missed ones; ids may commit out of order, so it is not enough to ask for higher ones. */
 const WINDOW = 5_000;
 
 /** Listens from now on, and again whenever the connection breaks, until it is stopped. */
 export function changes(databaseUrl: string): Changes {
-  const subscribers = new Map<Stream<string>, ChangeFilter>();
+  const subscribers = new Map<Stream<Change>, ChangeFilter>();
   const stopping = new AbortController();
   let seen: Set<string> | undefined; // the newest ids; undefined: never connected
   let isDown = false;
@@ -64,10 +67,15 @@ export function changes(databaseUrl: string): Changes {
         await client.query("select set_config($1, $2, false)", setting);
 
       seen ??= new Set(await newest(client)); // before we listen: what comes after it is for the subscribers
-      // One after the other, so that they keep their order.
+      // One delivery after the other, so that they keep their order. What is heard of meanwhile goes together with the next one.
+      const heard: string[] = [];
       let queue = Promise.resolve();
       const deliverLater = (ids: string[]) => {
-        queue = queue.then(() => deliver(client, ids)).catch((error) => broken.abort(error));
+        heard.push(...ids);
+        queue = queue
+          .then(() => nextTurn())
+          .then(() => deliver(client, heard.splice(0)))
+          .catch((error) => broken.abort(error));
       };
       client.on("notification", ({ payload }) => deliverLater(payload?.split(",") ?? []));
       await client.query(`listen ${CHANNEL}`);
@@ -112,8 +120,7 @@ export function changes(databaseUrl: string): Changes {
         order by history.id`,
         [fresh],
       );
-      for (const change of rows)
-        for (const [subscriber, filter] of subscribers) if (passes(filter, change)) subscriber.push(change.id);
+      for (const [subscriber, filter] of subscribers) subscriber.push(rows.filter((change) => passes(filter, change)));
     }
     for (const id of fresh) seen!.add(id);
     for (const id of seen!) {
@@ -128,7 +135,7 @@ export function changes(databaseUrl: string): Changes {
 
   return {
     subscribe(filter) {
-      const subscriber = stream<string>({
+      const subscriber = stream<Change>({
         limit: QUEUE,
         full: (it, waiting) => {
           waiting.length = 0;
@@ -139,6 +146,7 @@ export function changes(databaseUrl: string): Changes {
       subscribers.set(subscriber, filter);
       return subscriber;
     },
+    subscribers: () => subscribers.size,
     async stop() {
       stopping.abort();
       for (const subscriber of subscribers.keys()) subscriber.end();
@@ -149,9 +157,9 @@ export function changes(databaseUrl: string): Changes {
 
 function passes(filter: ChangeFilter, change: Change): boolean {
   return (
-    (filter.service === null || filter.service === change.service) &&
-    (filter.severity === null || filter.severity === change.severity) &&
-    (filter.ruleId === null || filter.ruleId === change.rule_id)
+    (filter.service == null || filter.service === change.service) &&
+    (filter.severity == null || filter.severity === change.severity) &&
+    (filter.ruleId == null || filter.ruleId === change.rule_id)
   );
 }
 

@@ -8,6 +8,7 @@ import { onExpiry } from "../server/identity.ts";
 import { note } from "../server/requests.ts";
 import { json } from "../server/respond.ts";
 import { addressOf } from "../server/turns.ts";
+import { inOneGo } from "./in-one-go.ts";
 import { type Context, LIVE, type Operations, start } from "./operations.ts";
 import type { Places } from "./places.ts";
 
@@ -26,7 +27,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
   return {
     async handle(request, response) {
       if (response.destroyed) return; // it left while its token was verified
-      const leave = places.take(addressOf(request, trustProxy));
+      const leave = places.take("sse", addressOf(request, trustProxy));
       if (typeof leave === "string") return refuse(response, 503, leave);
       response.once("close", leave);
       open.add(response);
@@ -40,7 +41,7 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
         subscriptions: {},
         extra: { request },
       };
-      const results = (await start(operations, context, payload.body))[Symbol.asyncIterator]();
+      const results = await start(operations, context, payload.body);
       response.once("close", () => void results.return?.());
       if (response.destroyed) return void results.return?.();
 
@@ -52,7 +53,8 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
         "X-Accel-Buffering": "no", // nginx
       });
       const write = async (text: string) => {
-        if (!response.write(text)) await Promise.race([once(response, "drain"), once(response, "close")]);
+        inOneGo(request.socket);
+        if (!response.write(text)) await drained(response);
       };
       const ping = setInterval(() => {
         if (response.writableLength > LIVE.unreadBytes) response.destroy();
@@ -73,6 +75,13 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
       for (const response of open) response.destroy();
     },
   };
+}
+
+/** Once there is room for more, or nobody is there any more. */
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  await Promise.race(["drain", "close"].map((event) => once(response, event, { signal: over.signal })));
+  over.abort(); // takes the other listener away
 }
 
 type Payload = Parameters<typeof start>[2];

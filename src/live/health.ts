@@ -9,13 +9,22 @@ import { type Stream, stream } from "./stream.ts";
 
 /** Rows of analytics.service_health by the names of their columns. */
 export type HealthRows = Record<string, unknown>[];
-export type Health = { subscribe: () => Stream<HealthRows>; stop: () => void };
+/** What a query answered; `id` counts them. */
+export type HealthEvent = { id: string; rows: HealthRows };
+export type Health = {
+  /** The newest answer, if there is one, then each one. */
+  subscribe: () => Stream<HealthEvent>;
+  /** How many subscribers there are. */
+  subscribers: () => number;
+  stop: () => void;
+};
 
 const EVERY_MS = 1_000;
 
 export function health(pool: Pool): Health {
-  const subscribers = new Set<Stream<HealthRows>>();
-  let latest: HealthRows | undefined;
+  const subscribers = new Set<Stream<HealthEvent>>();
+  let latest: HealthEvent | undefined;
+  let answers = 0;
   let running = false;
 
   async function run() {
@@ -24,8 +33,8 @@ export function health(pool: Pool): Health {
     while (subscribers.size > 0) {
       const began = performance.now();
       try {
-        latest = await read(pool);
-        for (const subscriber of subscribers) subscriber.push(latest);
+        latest = { id: String(++answers), rows: await read(pool) };
+        for (const subscriber of subscribers) subscriber.push([latest]);
         if (failing) log.info("the health of services is delivered again");
         failing = false;
       } catch (error) {
@@ -41,16 +50,17 @@ export function health(pool: Pool): Health {
 
   return {
     subscribe() {
-      const subscriber = stream<HealthRows>({
+      const subscriber = stream<HealthEvent>({
         limit: 1,
         full: (_, waiting) => waiting.splice(0, waiting.length - 1), // who is slow gets the newest
         ended: (it) => subscribers.delete(it),
       });
       subscribers.add(subscriber);
-      if (latest) subscriber.push(latest);
+      if (latest) subscriber.push([latest]);
       if (!running) void run();
       return subscriber;
     },
+    subscribers: () => subscribers.size,
     stop() {
       for (const subscriber of subscribers) subscriber.end();
     },

@@ -16,14 +16,21 @@ import { places } from "./places.ts";
 import { topics } from "./topics.ts";
 import { webSockets } from "./websocket.ts";
 
+export type Live = ReturnType<typeof live>;
+export type LiveFigures = ReturnType<Live["figures"]>;
+
 export function live(config: Config, pool: Pool) {
   const sources = { changes: changes(config.databaseUrl), health: health(pool) };
+  const room = places(LIVE.connections, LIVE.connectionsOfClient);
   return {
-    subscriber: topics(sources.changes, sources.health),
+    /** How many connections and subscriptions there are. */
+    figures: () => ({
+      connections: room.taken(),
+      subscriptions: { alertChanged: sources.changes.subscribers(), serviceHealth: sources.health.subscribers() },
+    }),
     /** Who takes what comes in, once the schema is there. */
     doors(serv: GrafservBase) {
-      const room = places(LIVE.connections, LIVE.connectionsOfClient);
-      const how = operations(serv);
+      const how = operations(serv, topics(sources.changes, sources.health));
       const sockets = webSockets(how, identify(config), config, room);
       const streams = eventStreams(how, config.trustProxy, room);
       return {

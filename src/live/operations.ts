@@ -2,9 +2,14 @@
 // a query, and how much there may be of it.
 
 import type { ServerOptions } from "graphql-ws";
-import { isAsyncIterable, SafeError } from "postgraphile/grafast";
+import { SafeError } from "postgraphile/grafast";
 import { type GrafservBase, makeGraphQLWSConfig } from "postgraphile/grafserv";
-import { type ExecutionResult, GraphQLError, getOperationAST } from "postgraphile/graphql";
+import { createSourceEventStream, type ExecutionResult, GraphQLError, getOperationAST } from "postgraphile/graphql";
+import { assertBounded, BOUNDS } from "../graphql/bounds.ts";
+import { executions } from "./executions.ts";
+import { results } from "./results.ts";
+import { AT_ONCE } from "./stream.ts";
+import type { Event, Topics } from "./topics.ts";
 
 export const LIVE = {
   connections: 500, // WebSockets and event streams of this process
@@ -17,12 +22,13 @@ export const LIVE = {
 } as const;
 
 type Hooks = ServerOptions<Record<string, unknown> | undefined, unknown>;
-type Config = { [K in "onSubscribe" | "onError" | "onNext" | "subscribe"]-?: NonNullable<Hooks[K]> };
+type Config = { [K in "onSubscribe" | "onError" | "onNext"]-?: NonNullable<Hooks[K]> };
 export type Context = Parameters<Config["onSubscribe"]>[0];
 
 /** The configuration of graphql-ws that grafserv makes, for subscriptions alone: everything else has its bounds in HTTP. */
-export function operations(serv: GrafservBase) {
+export function operations(serv: GrafservBase, topics: Topics) {
   const config = makeGraphQLWSConfig(serv) as Config;
+  const execute = executions();
   return {
     ...config,
     async onSubscribe(...[context, id, payload]: Parameters<typeof config.onSubscribe>) {
@@ -37,6 +43,19 @@ export function operations(serv: GrafservBase) {
         return [refusal(`This connection is for subscriptions: send a ${operation} by POST`)];
       return args;
     },
+    async subscribe(args: Grafast.ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
+      const { schema, document, variableValues, operationName } = args;
+      const size = atOnce(args);
+      const events = await createSourceEventStream({
+        schema,
+        document,
+        variableValues,
+        operationName,
+        subscribeFieldResolver: (_root, arguments_, _context, { fieldName }) => topics[fieldName]!(arguments_),
+      });
+      if (!(Symbol.asyncIterator in events)) return events;
+      return results(events as AsyncIterableIterator<Event[]>, size, (some) => execute(args, some));
+    },
   };
 }
 export type Operations = ReturnType<typeof operations>;
@@ -46,27 +65,46 @@ export async function start(
   { onSubscribe, onError, onNext, subscribe }: Operations,
   context: Context,
   payload: Parameters<Operations["onSubscribe"]>[2],
-): Promise<AsyncIterable<ExecutionResult>> {
-  const only = async function* (result: unknown) {
-    yield result as ExecutionResult;
-  };
-  const failed = async (errors: readonly GraphQLError[]) =>
-    only({ errors: (await onError(context, "", payload, errors)) ?? errors });
+): Promise<AsyncIterator<ExecutionResult>> {
+  const failure = async (errors: readonly GraphQLError[]) =>
+    ({ errors: (await onError(context, "", payload, errors)) ?? errors }) as ExecutionResult;
 
   const args = await onSubscribe(context, "", payload);
   if (!args) throw new Error("grafserv gave no arguments");
-  if (isErrors(args)) return failed(args);
-  const results: unknown = await subscribe(args);
-  const masked = async (result: ExecutionResult) => (await onNext(context, "", payload, args, result)) || result;
-  if (!isAsyncIterable(results)) return only(await masked(results as ExecutionResult));
+  if (isErrors(args)) return only(await failure(args));
+  const masked = async (result: ExecutionResult) =>
+    ((await onNext(context, "", payload, args, result)) || result) as ExecutionResult;
+  const found = await subscribe(args as Grafast.ExecutionArgs);
+  if (!("next" in found)) return only(await masked(found));
 
-  return (async function* () {
-    try {
-      for await (const result of results) yield (await masked(result as ExecutionResult)) as ExecutionResult;
-    } catch (error) {
-      yield* await failed([new GraphQLError((error as Error).message, { originalError: error as Error })]);
-    }
-  })();
+  // No generator: it would not return before there is another event.
+  return {
+    async next() {
+      try {
+        const next = await found.next();
+        return next.done ? next : { done: false, value: await masked(next.value) };
+      } catch (error) {
+        const message = (error as Error).message;
+        return { done: false, value: await failure([new GraphQLError(message, { originalError: error as Error })]) };
+      }
+    },
+    return: () => found.return!(),
+  };
+}
+
+async function* only(result: ExecutionResult) {
+  yield result;
+}
+
+/** So many events are executed together; fewer where each one reads many rows, for a batch has the bound of a query. */
+export function atOnce({
+  document,
+  operationName,
+  variableValues,
+}: Pick<Grafast.ExecutionArgs, "document" | "operationName" | "variableValues">): number {
+  const operations = assertBounded(document.loc!.source.body, variableValues ?? {});
+  const { rows } = operations.find(({ name }) => name === operationName) ?? operations[0]!;
+  return Math.max(1, Math.min(AT_ONCE, Math.floor(BOUNDS.rows / Math.max(1, rows))));
 }
 
 function isErrors(it: object): it is readonly GraphQLError[] {

@@ -1,8 +1,8 @@
-// An async iterator that is pushed into: what the readers of a subscription iterate over. It holds at most `limit` values for a
-// slow reader; `full` says what happens then.
+// An async iterator that is pushed into: what the readers of a subscription iterate over, some values at a time. It holds at most
+// `limit` values for a slow reader; `full` says what happens then.
 
-export type Stream<T> = AsyncIterableIterator<T> & {
-  push: (value: T) => void;
+export type Stream<T> = AsyncIterableIterator<T[]> & {
+  push: (values: T[]) => void;
   /** Ends it, with an error or without; values that wait are still read. */
   end: (error?: Error) => void;
 };
@@ -13,24 +13,28 @@ type Options<T> = {
   ended: (stream: Stream<T>) => void;
 };
 
+/** Values that a reader gets at once: enough for what one costs to count little, few enough to be worked on in milliseconds. */
+export const AT_ONCE = 250;
+
 export function stream<T>({ limit, full, ended }: Options<T>): Stream<T> {
   const waiting: T[] = [];
-  const readers: PromiseWithResolvers<IteratorResult<T>>[] = [];
+  const readers: PromiseWithResolvers<IteratorResult<T[]>>[] = [];
   const done = { done: true, value: undefined } as const;
   let failure: Error | undefined;
   let isOver = false;
+  const some = () => ({ done: false, value: waiting.splice(0, AT_ONCE) }) as const;
 
   const self: Stream<T> = {
     [Symbol.asyncIterator]: () => self,
     async next() {
-      if (waiting.length > 0) return { done: false, value: waiting.shift()! };
+      if (waiting.length > 0) return some();
       if (failure) {
         const error = failure;
         failure = undefined;
         throw error;
       }
       if (isOver) return done;
-      const reader = Promise.withResolvers<IteratorResult<T>>();
+      const reader = Promise.withResolvers<IteratorResult<T[]>>();
       readers.push(reader);
       return reader.promise;
     },
@@ -44,11 +48,10 @@ export function stream<T>({ limit, full, ended }: Options<T>): Stream<T> {
       self.end();
       throw error;
     },
-    push(value) {
+    push(values) {
       if (isOver) return;
-      const reader = readers.shift();
-      if (reader) return reader.resolve({ done: false, value });
-      waiting.push(value);
+      for (const value of values) waiting.push(value); // as arguments, 100 000 of them do not fit on the stack
+      while (readers.length > 0 && waiting.length > 0) readers.shift()!.resolve(some());
       if (waiting.length > limit) full(self, waiting);
     },
     end(error) {

@@ -1,15 +1,16 @@
-// What there is to subscribe to, as the subscriber that GraphQL listens with.
+// What there is to subscribe to: the fields of Subscription.
 
 import type { ChangeFilter, Changes } from "./changes.ts";
 import type { Health } from "./health.ts";
 
-export type Topic = { of: "changes"; filter: ChangeFilter } | { of: "health" };
+/** What a subscriber is told of; `id` tells it from all others. */
+export type Event = { id: string };
+/** The stream of a field with its arguments, some events at a time. */
+export type Topics = Record<string, (args: Record<string, unknown>) => AsyncIterableIterator<Event[]>>;
 
-/** For the `pgSubscriber` of a pgService. */
-export function topics(changes: Changes, health: Health) {
+export function topics(changes: Changes, health: Health): Topics {
   return {
-    // biome-ignore lint/suspicious/noExplicitAny: Graphile's type knows strings only
-    subscribe: (topic: any): any =>
-      (topic as Topic).of === "changes" ? changes.subscribe(topic.filter) : health.subscribe(),
+    alertChanged: (args) => changes.subscribe(args as ChangeFilter),
+    serviceHealth: () => health.subscribe(),
   };
 }

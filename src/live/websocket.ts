@@ -10,6 +10,7 @@ import { log } from "../log.ts";
 import { mayConnect } from "../server/cors.ts";
 import { type Identity, onExpiry, remember, type Unauthorized } from "../server/identity.ts";
 import { addressOf } from "../server/turns.ts";
+import { inOneGo } from "./in-one-go.ts";
 import { LIVE, type Operations } from "./operations.ts";
 import type { Places } from "./places.ts";
 
@@ -61,10 +62,10 @@ export function webSockets(
     upgrade(request, socket, head) {
       if (!mayConnect(corsOrigins, request))
         return refuse(socket, "403 Forbidden", "pages of this origin are not in CORS_ORIGINS");
-      const leave = places.take(addressOf(request, trustProxy));
+      const leave = places.take("websocket", addressOf(request, trustProxy));
       if (typeof leave === "string") return refuse(socket, "503 Service Unavailable", leave);
       socket.once("close", leave);
-      wss.handleUpgrade(request, socket, head, (client) => open(client, request));
+      wss.handleUpgrade(request, socket, head, (client) => open(client, request, socket));
     },
     async close() {
       const clients = [...wss.clients];
@@ -77,18 +78,22 @@ export function webSockets(
     },
   };
 
-  function open(client: WebSocket, request: IncomingMessage) {
+  function open(client: WebSocket, request: IncomingMessage, socket: Duplex) {
     client.on("error", (error) => log.debug("a WebSocket broke", { error }));
     keepAlive(client);
     const closed = graphql.opened(
       {
         protocol: client.protocol,
         // Its promise is what holds the next result back.
-        send: (data) =>
-          new Promise((resolve, reject) => {
-            if (client.bufferedAmount > LIVE.unreadBytes) client.terminate();
+        async send(data) {
+          if (client.bufferedAmount > LIVE.unreadBytes) client.terminate();
+          inOneGo(socket);
+          const sent = new Promise<void>((resolve, reject) => {
             client.send(data, (error) => (error ? reject(error) : resolve()));
-          }),
+          });
+          if (socket.writableNeedDrain) return sent;
+          sent.catch(() => {}); // the connection is closed then, which ends its subscriptions
+        },
         close: (code, reason) => client.close(code, reason),
         onMessage: (handle) =>
           client.on("message", (data) => {

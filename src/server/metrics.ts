@@ -4,6 +4,7 @@
 import type { ServerResponse } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Sql } from "../db.ts";
+import type { LiveFigures } from "../live/live.ts";
 import { log } from "../log.ts";
 import { requests } from "./requests.ts";
 import { text } from "./respond.ts";
@@ -16,9 +17,15 @@ const TIME_MS = 5_000; // Prometheus waits for 10 s
 const delay = monitorEventLoopDelay({ resolution: 10 });
 delay.enable();
 
-export async function metrics(response: ServerResponse, sql: Sql, selfEvents: { sent: number; dropped: number }) {
+/** `live`: undefined while there is no schema to subscribe to. */
+export async function metrics(
+  response: ServerResponse,
+  sql: Sql,
+  selfEvents: { sent: number; dropped: number },
+  live: LiveFigures | undefined,
+) {
   const fromDatabase = await database(sql);
-  const samples = [...fromDatabase, ...ownProcess(selfEvents)];
+  const samples = [...fromDatabase, ...ownProcess(selfEvents), ...(live ? liveSamples(live) : [])];
   text(response, 200, format(samples), "text/plain; version=0.0.4");
 }
 
@@ -63,6 +70,23 @@ function ownProcess(selfEvents: { sent: number; dropped: number }): Sample[] {
       help: "Time that requests took, summed.",
       labels: { route, status },
       value: seconds,
+    })),
+  ];
+}
+
+function liveSamples({ connections, subscriptions }: LiveFigures): Sample[] {
+  return [
+    ...Object.entries(connections).map(([transport, value]) => ({
+      name: "stacklens_live_connections",
+      help: "Open WebSockets and event streams.",
+      labels: { transport },
+      value,
+    })),
+    ...Object.entries(subscriptions).map(([field, value]) => ({
+      name: "stacklens_live_subscriptions",
+      help: "Subscriptions by the field of the schema.",
+      labels: { field },
+      value,
     })),
   ];
 }

@@ -1,8 +1,10 @@
 // What live connections may not do.
 
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { QUEUE } from "../../src/live/changes.ts";
 import { LIVE } from "../../src/live/operations.ts";
 import { type Api, post, startApi } from "../graphql/api.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
@@ -127,6 +129,29 @@ describe("over a WebSocket", () => {
     socket.close();
   });
 
+  test("for who reads too slowly so many changes wait, then the subscription ends; others go on", async () => {
+    const { socket, messages } = await rawSocket();
+    const long = "a".repeat(2_000); // of a result, so that they do not all fit into the buffers of the system
+    socket.send(subscribe("1", `subscription { alertChanged { history { ${long}: id } } }`));
+    const quick = overWebSocket(api.url).subscribe(CHANGES);
+    await sleep(500);
+    socket.pause();
+    const commits = 4;
+    for (let n = 1; n <= commits; n++) {
+      await db.sql`
+        insert into analytics.alert_history (alert_id, rule_id, rule_version, service, status, reason, as_of)
+        select n, 'any', 1, 'flood', 'pending', 'breach', now() from generate_series(1, ${QUEUE / 2}::int) as n`;
+      await until("the quick one has it", () => quick.results.length === (n * QUEUE) / 2, 20_000);
+    }
+    socket.resume();
+    await until("the end", () => messages.some(({ type }) => type === "error"), 20_000);
+    expect(messages.at(-1)).toMatchObject({ id: "1", payload: [{ extensions: { code: "MISSED_CHANGES" } }] });
+    expect(messages.length).toBeLessThan((commits * QUEUE) / 2);
+    expect(quick.ended()).toBeUndefined();
+    await quick.stop();
+    socket.close();
+  });
+
   test("who does not read is disconnected", async () => {
     const { socket } = await rawSocket();
     socket.pause();
@@ -183,6 +208,30 @@ test("a subscription that asks for JSON is refused", async () => {
   const { status, errors } = await post(api.url, { query: CHANGES });
   expect(status).toBe(400);
   expect(errors).toMatchObject([{ message: expect.stringContaining("text/event-stream") }]);
+});
+
+test("an event stream that is read slowly gets everything, and leaves nothing behind for each wait", async () => {
+  const warnings: string[] = [];
+  const warned = ({ message }: Error) => warnings.push(message); // too many listeners, for instance
+  process.on("warning", warned);
+  const changes = 5_000;
+  const long = "a".repeat(2_000);
+  const response = await fetch(`${api.url}/graphql`, {
+    method: "POST",
+    headers: { Accept: "text/event-stream", "Content-Type": "application/json" },
+    body: JSON.stringify({ query: `subscription { alertChanged(service: "slow") { history { ${long}: id } } }` }),
+  });
+  await db.sql`
+    insert into analytics.alert_history (alert_id, rule_id, rule_version, service, status, reason, as_of)
+    select n, 'any', 1, 'slow', 'pending', 'breach', now() from generate_series(1, ${changes}::int) as n`;
+  await sleep(500);
+  let lines = 0; // three for each change
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    lines += chunk.split("\n").length - 1;
+    if (lines >= 3 * changes) break;
+  }
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
 });
 
 test("an event stream with a body that is too large, or no JSON", async () => {

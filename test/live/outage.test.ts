@@ -61,6 +61,28 @@ test("changes during an outage come when it is over, each once; health goes on",
   await Promise.all([...subscriptions, health].map((it) => it.stop()));
 });
 
+test("changes that are heard of and cannot be read come when they can, with the last state", async () => {
+  const subscriptions = [overWebSocket(api.url).subscribe(CHANGES), overEventStream(api.url).subscribe(CHANGES)];
+  await sleep(500);
+  link.refuse("stacklens server\0"); // who reads; "stacklens server live" hears
+  await fail(db.sql, "unread");
+  await sleep(1_200); // longer than one attempt to read
+  const [alert] = await db.sql`select id from analytics.alerts where service = 'unread'`;
+  await db.sql`select analytics.acknowledge_alert(alert_id => ${alert!.id}, comment => 'on it')`;
+  expect(subscriptions.map(({ results }) => results)).toEqual([[], []]);
+
+  link.refuse(undefined);
+  await until("both changes", () => subscriptions.every(({ results }) => results.length === 2), 15_000);
+  for (const it of subscriptions) {
+    expect(it.results.every(({ errors }) => errors === undefined)).toBe(true);
+    const ids = it.results.map(({ data }) => Number(data.alertChanged.history.id));
+    expect(ids[0]).toBeLessThan(ids[1]!);
+    expect(it.results[1]!.data.alertChanged.alert).toEqual({ status: "ACKNOWLEDGED" });
+    expect(it.ended()).toBeUndefined();
+  }
+  await Promise.all(subscriptions.map((it) => it.stop()));
+});
+
 test("more changes than are kept count as missed: the subscription ends and says so", async () => {
   const subscription = overWebSocket(api.url).subscribe(CHANGES);
   await sleep(500);

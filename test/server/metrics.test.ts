@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { format } from "../../src/server/metrics.ts";
 import { type Api, startApi } from "../graphql/api.ts";
+import { overEventStream, overWebSocket, until } from "../live/clients.ts";
 import { type TestDatabase, testDatabase } from "../setup/services.ts";
 import { ago, insertEvents } from "../sql/events.ts";
 
@@ -79,6 +80,30 @@ test("/metrics is the Prometheus text format, with the numbers that SQL has", as
   expect(samples.get("stacklens_database_up")).toBe(1);
   expect(samples.get('stacklens_http_requests_total{route="/graphql",status="200"}')).toBeGreaterThanOrEqual(1);
   expect(samples.get("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
+});
+
+test("live connections and subscriptions are counted while they are open", async () => {
+  const figures = async () => {
+    const samples = parse(await (await fetch(`${api.url}/metrics`)).text());
+    return [...samples].filter(([name]) => name.startsWith("stacklens_live_")).map((sample) => sample.join(" "));
+  };
+  const none = [
+    'stacklens_live_connections{transport="websocket"} 0',
+    'stacklens_live_connections{transport="sse"} 0',
+    'stacklens_live_subscriptions{field="alertChanged"} 0',
+    'stacklens_live_subscriptions{field="serviceHealth"} 0',
+  ];
+  expect(await figures()).toEqual(none);
+
+  const changes = "subscription { alertChanged { history { id } } }";
+  const open = [
+    overWebSocket(api.url).subscribe(changes),
+    overEventStream(api.url).subscribe(changes),
+    overEventStream(api.url).subscribe("subscription { serviceHealth { service } }"),
+  ];
+  await until("all are open", async () => (await figures()).map((it) => it.at(-1)).join("") === "1221");
+  await Promise.all(open.map((it) => it.stop()));
+  await until("none is", async () => (await figures()).join() === none.join());
 });
 
 test("counters only grow", async () => {
