@@ -30,6 +30,7 @@ import { metrics } from "./server/metrics.ts";
 import { graphqlPool } from "./server/pool.ts";
 import { observe } from "./server/requests.ts";
 import { json } from "./server/respond.ts";
+import { pipelined } from "./server/transactions.ts";
 import { within } from "./server/within.ts";
 
 const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
@@ -87,13 +88,16 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     extends: [preset],
     plugins: config.introspection ? [] : [NoIntrospectionPlugin],
     pgServices: [
-      makePgService({
+      pipelined(
+        makePgService({
+          pool,
+          schemas: ["analytics"],
+          pubsub: false,
+          pgSubscriber: subscriptions.subscriber,
+          pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
+        }),
         pool,
-        schemas: ["analytics"],
-        pubsub: false,
-        pgSubscriber: subscriptions.subscriber,
-        pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
-      }),
+      ),
     ],
     grafserv: { graphiql: config.ide, maskError: masking(config) },
     schema: { retryOnInitFail: retry, adhocQueries: adhoc },
