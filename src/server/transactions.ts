@@ -24,8 +24,8 @@ export function pipelined<T extends GraphileConfig.PgServiceConfiguration>(servi
 }
 
 /**
- * Runs the callback, whose first statement is sent with what comes before it. Should that fail, the statement cannot have written
- * anything, and the answer is the error.
+ * Runs the callback, whose first statement is sent together with what comes before it. Where the settings are refused, the
+ * transaction has failed, and with it the statement.
  */
 async function read<T>(pool: Pool, settings: Settings, callback: Parameters<WithPgClient>[1]): Promise<T> {
   const client = await pool.connect();
