@@ -12,7 +12,7 @@ import { benchLive } from "./live.ts";
 import { benchRules } from "./rules.ts";
 
 const BENCHMARKS = {
-  graphql: (count = 1_000) => benchGraphql(count),
+  graphql: (count = 500) => benchGraphql(count),
   ingest: (count = 500_000) => benchIngest(count),
   latency: (count = 200) => benchLatency(count),
   live: (count = 50) => benchLive(count),
