@@ -17,6 +17,7 @@ import { NamesPlugin } from "./src/graphql/names.ts";
 import { NotesPlugin } from "./src/graphql/notes.ts";
 import { NumbersPlugin } from "./src/graphql/numbers.ts";
 import { OrderPlugin } from "./src/graphql/order.ts";
+import { OutputPlugin } from "./src/graphql/output.ts";
 import { PagingPlugin } from "./src/graphql/paging.ts";
 import { WithoutRelayPlugin } from "./src/graphql/relay.ts";
 import { session } from "./src/graphql/session.ts";
@@ -36,6 +37,7 @@ const preset: GraphileConfig.Preset = {
     MissingRowsPlugin,
     BoundsPlugin,
     NotesPlugin,
+    OutputPlugin,
     SharedRowsPlugin,
     SubscriptionsPlugin,
     AdhocQueryPlugin,
@@ -56,6 +58,7 @@ const preset: GraphileConfig.Preset = {
     graphiqlOnGraphQLGET: false,
     websockets: false, // ours, with bounds: src/live
     maxRequestLength: 100_000, // bytes
+    outputDataAsString: true, // with OutputPlugin
     allowedRequestContentTypes: ["application/json"], // others can be sent by a form of a foreign page
     maskError,
   },

@@ -1168,14 +1168,14 @@ create function internal.stored_since(relation regclass) returns timestamp with 
 create function internal.touch_updated_at() returns trigger language plpgsql volatile parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
--- Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.
-create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- Metrics of one service or (NULL) of every one with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.
+create function internal.window_metrics(since timestamp with time zone, until timestamp with time zone, of_service text DEFAULT NULL::text) returns TABLE(service text, total_requests bigint, successful_requests bigint, failed_requests bigint, error_rate double precision, latency_count bigint, latency_min double precision, latency_p50 double precision, latency_p95 double precision, latency_p99 double precision, latency_max double precision, latency_mean double precision, unique_users bigint, unique_ips bigint, risk_count bigint, avg_risk_score double precision, high_risk_count bigint) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set jit=off
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- Additive rows, several a service, that together cover [since, until): to the microsecond while the raw events of both edges are kept, and to the finest kept bucket, outwards, after that.
-create function internal.window_rows(since timestamp with time zone, until timestamp with time zone) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- Additive rows, several a service, of one service or (NULL) of all, that together cover [since, until): to the microsecond while the raw events of both edges are kept, and to the finest kept bucket, outwards, after that.
+create function internal.window_rows(since timestamp with time zone, until timestamp with time zone, of_service text DEFAULT NULL::text) returns TABLE(service text, total_requests bigint, failed_requests bigint, latency_count bigint, latency_sum double precision, latency_min double precision, latency_max double precision, latency_histogram integer[], users bit, ips bit, risk_count bigint, risk_sum double precision, high_risk_count bigint) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_worker: execute
 
 -- job: internal.refresh_rollups every 00:01:00 

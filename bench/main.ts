@@ -4,6 +4,7 @@
 
 import { parseArgs } from "node:util";
 import { reason } from "../src/log.ts";
+import { benchGraphql } from "./graphql.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
@@ -23,6 +24,7 @@ const BENCHMARKS: Record<
   rollups: { run: benchRollups, of: "seconds of load", count: 30, runs: 3 },
   rules: { run: benchRules, of: "evaluations of each", count: 15, runs: 1 },
   latency: { run: benchLatency, of: "trials at each load", count: 200, runs: 1 },
+  graphql: { run: benchGraphql, of: "requests of each", count: 500, runs: 3 },
   live: { run: benchLive, of: "changes", count: 50, runs: 3 },
   growth: { run: benchGrowth, of: "services at most", count: 1000, runs: 1 },
 };

@@ -31,6 +31,7 @@ import { metrics } from "./server/metrics.ts";
 import { graphqlPool } from "./server/pool.ts";
 import { observe } from "./server/requests.ts";
 import { json, text } from "./server/respond.ts";
+import { pipelined } from "./server/transactions.ts";
 import { within } from "./server/within.ts";
 
 const CHECK_POOL = 2; // connections beside those of GraphQL, so that checks answer while queries wait
@@ -93,12 +94,15 @@ export async function startServer(config: Config): Promise<() => Promise<void>> 
     extends: [preset],
     plugins: config.introspection ? [] : [NoIntrospectionPlugin],
     pgServices: [
-      makePgService({
+      pipelined(
+        makePgService({
+          pool,
+          schemas: ["analytics"],
+          pubsub: false,
+          pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
+        }),
         pool,
-        schemas: ["analytics"],
-        pubsub: false,
-        pgSettingsForIntrospection: INTROSPECTION_SETTINGS,
-      }),
+      ),
     ],
     grafserv: { graphiql: config.ide, maskError: masking(config) },
     schema: { retryOnInitFail: retry, adhocQueries: adhoc },

@@ -34,8 +34,7 @@ begin
       m.total_requests * (100 - objective) / 100,
       m.total_requests * (100 - objective) / 100 - m.failed_requests,
       m.latency_p99
-    from internal.window_metrics(now() - period, now()) as m
-    where sla.service is null or m.service = sla.service
+    from internal.window_metrics(now() - period, now(), sla.service) as m
     order by m.service;
 end;
 $$;

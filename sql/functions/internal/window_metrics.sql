@@ -1,7 +1,7 @@
 -- The one place where sums become metrics over an arbitrary range; views, summaries, SLA and alert rules all read it.
 -- The bins of all histograms are added in one grouping: 20 times faster than adding arrays one by one.
 -- Definer: everybody may know these figures, but not the sketches and events that they come from.
-create or replace function internal.window_metrics(since timestamptz, until timestamptz)
+create or replace function internal.window_metrics(since timestamptz, until timestamptz, of_service text default null)
 returns table (
   service text,
   total_requests bigint,
@@ -26,9 +26,10 @@ stable
 parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off -- the planner takes it for costly: 30 ms of compiling for 10 ms of work
 begin atomic
   with parts as materialized (
-    select * from internal.window_rows(since, until)
+    select * from internal.window_rows(since, until, of_service)
   ),
   sums as (
     select
@@ -85,7 +86,8 @@ begin atomic
   left join percentile_bins on percentile_bins.service = sums.service;
 end;
 
-comment on function internal.window_metrics(timestamptz, timestamptz) is
-  'Metrics of every service with events in [since, until); as exact as internal.window_rows. Rates in percent, latencies in ms.';
+comment on function internal.window_metrics(timestamptz, timestamptz, text) is
+  'Metrics of one service or (NULL) of every one with events in [since, until); as exact as internal.window_rows. Rates in percent, '
+  'latencies in ms.';
 
-revoke all on function internal.window_metrics(timestamptz, timestamptz) from public;
+revoke all on function internal.window_metrics(timestamptz, timestamptz, text) from public;

@@ -1,6 +1,6 @@
 -- The additive rows that cover a time range exactly: whole buckets of the coarsest level that fits, finer ones and raw events
 -- towards the edges. Where a level has been dropped already, the edge is widened to the next coarser bucket.
-create or replace function internal.window_rows(since timestamptz, until timestamptz)
+create or replace function internal.window_rows(since timestamptz, until timestamptz, of_service text default null)
 returns table (
   service text,
   total_requests bigint,
@@ -64,31 +64,33 @@ begin
       'select service, total_requests, failed_requests, latency_count, latency_sum, latency_min, latency_max,
          latency_histogram, users, ips, risk_count, risk_sum, high_risk_count
        from %s
-       where bucket >= $1 and bucket < $2',
+       where bucket >= $1 and bucket < $2 and ($3 is null or service = $3)',
       level.relation
     )
-    using inner_since, least(head_until, inner_until);
+    using inner_since, least(head_until, inner_until), of_service;
 
     if tail_since < inner_until then
       return query execute format(
         'select service, total_requests, failed_requests, latency_count, latency_sum, latency_min, latency_max,
            latency_histogram, users, ips, risk_count, risk_sum, high_risk_count
          from %s
-         where bucket >= $1 and bucket < $2',
+         where bucket >= $1 and bucket < $2 and ($3 is null or service = $3)',
         level.relation
       )
-      using tail_since, inner_until;
+      using tail_since, inner_until, of_service;
     end if;
 
     head_until := inner_since;
     tail_since := inner_until;
   end loop;
 
-  return query select * from internal.event_rows(since, head_until);
-  return query select * from internal.event_rows(tail_since, until);
+  return query
+    select * from internal.event_rows(since, head_until) as edge where of_service is null or edge.service = of_service;
+  return query
+    select * from internal.event_rows(tail_since, until) as edge where of_service is null or edge.service = of_service;
 end;
 $$;
 
-comment on function internal.window_rows(timestamptz, timestamptz) is
-  'Additive rows, several a service, that together cover [since, until): to the microsecond while the raw events of both edges '
-  'are kept, and to the finest kept bucket, outwards, after that.';
+comment on function internal.window_rows(timestamptz, timestamptz, text) is
+  'Additive rows, several a service, of one service or (NULL) of all, that together cover [since, until): to the microsecond while '
+  'the raw events of both edges are kept, and to the finest kept bucket, outwards, after that.';

@@ -66,6 +66,22 @@ test("every range gives exactly the events in it", async () => {
   );
 });
 
+test("one service is as it is among all", async () => {
+  for (const range of ["17 seconds", "7 minutes", "3 hours 13 minutes"]) {
+    const until = new Date(now).toISOString();
+    const [row] = await db.sql`
+      with
+        alone as (select * from internal.window_metrics(${until}::timestamptz - ${range}::interval, ${until}, 's1')),
+        among_all as (
+          select * from internal.window_metrics(${until}::timestamptz - ${range}::interval, ${until}) where service = 's1'
+        )
+      select
+        (select count(*)::int from alone) as alone,
+        (select count(*)::int from (table alone intersect table among_all) as rows) as same`;
+    expect(row).toEqual({ alone: 1, same: 1 });
+  }
+});
+
 test("a range that ends now covers what came a moment ago", async () => {
   await db.sql`
     insert into analytics.events (time, service, level) values (clock_timestamp(), 'fresh', 'error')`;
