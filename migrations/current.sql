@@ -231,6 +231,7 @@ comment on table internal.late_minutes is
 --
 
 --!include functions/internal/latency_histogram_axis.sql
+--!include functions/internal/latency_histogram_bin.sql
 --!include functions/internal/histogram_add.sql
 --!include functions/internal/histogram_sum.sql
 --!include functions/internal/histogram_bin_middle.sql
@@ -705,7 +706,8 @@ create type analytics.alert_preview as (
   triggered_at timestamptz,
   resolved_at timestamptz,
   value double precision,
-  worst_value double precision
+  worst_value double precision,
+  resolution interval
 );
 comment on type analytics.alert_preview is 'An alert as it would have been.';
 comment on column analytics.alert_preview.service is 'Name of the service.';
@@ -716,7 +718,11 @@ comment on column analytics.alert_preview.triggered_at is 'When it would have fi
 comment on column analytics.alert_preview.resolved_at is 'When it would have ended; NULL: it is open at the end of the range.';
 comment on column analytics.alert_preview.value is 'Of the metric when it would have fired, or else at the start; NULL: no data.';
 comment on column analytics.alert_preview.worst_value is
-  'The farthest that the metric went beyond the threshold until the end; NULL for == and !=.';
+  'The farthest that the metric went beyond the threshold; of a percentile, what it was when the largest share of requests was beyond. '
+  'NULL for == and !=, and where it never had a value.';
+comment on column analytics.alert_preview.resolution is
+  '0: the windows were exact when it began. Else they were widened to whole buckets of this width, because nothing finer is kept. '
+  'NULL for a metric of schema alert_metrics.';
 
 create table internal.alert_evaluation (
   only_row boolean primary key default true check (only_row),
@@ -777,6 +783,7 @@ comment on table internal.alert_publisher is
 --!include functions/analytics/resolve_alert.sql
 --!include functions/analytics/alert_stats.sql
 --!include functions/internal/is_count.sql
+--!include functions/internal/series_level.sql
 --!include functions/internal/metric_series.sql
 --!include functions/internal/known_periods.sql
 --!include functions/internal/alert_timeline.sql

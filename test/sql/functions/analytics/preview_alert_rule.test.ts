@@ -130,15 +130,10 @@ test.each([20, 7, 60])(
         with live as (
           select rule_id, service, as_of, previous_status, status, reason, value from analytics.alert_history
         ),
-        steps as (
-          select
-            rules.id as rule_id, alert.*, rules.metric,
-            lag(alert.reason) over (partition by rules.id, alert.service order by alert.as_of) as previous_reason
+        preview as (
+          select rules.id as rule_id, alert.*, rules.metric
           from analytics.alert_rules as rules
           cross join lateral internal.alert_timeline(${sql.unsafe(CALL)}, ${moments}) as alert
-        ),
-        preview as (
-          select * from steps where (status, reason) is distinct from (previous_status, previous_reason)
         )
         select rule_id, service, as_of, row_to_json(live) as live, row_to_json(preview) as preview
         from live
@@ -167,7 +162,7 @@ test.each([20, 7, 60])(
         select rules.id as rule_id, alert.service, started_at, status, reason, triggered_at, resolved_at, value
         from analytics.alert_rules as rules
         cross join lateral analytics.preview_alert_rule(
-          ${sql.unsafe(CALL)}, ${new Date(since)}, ${new Date(until)}, ${`${step} s`}
+          rules.id, since => ${new Date(since)}, until => ${new Date(until)}, step => ${`${step} s`}
         ) as alert
         where triggered_at is not null or resolved_at is null
         order by rules.id, alert.service, started_at`;
@@ -252,7 +247,8 @@ describe("a metric of a user", () => {
     const preview = await sql`
       select service, status, started_at, triggered_at, resolved_at
       from analytics.preview_alert_rule(
-        'busy', '>', 30, '1 min', pending_period => '1 min', since => ${since!}, until => ${until!}
+        metric => 'busy', operator => '>', threshold => 30, lookback => '1 min', pending_period => '1 min',
+        since => ${since!}, until => ${until!}
       )
       where triggered_at is not null or resolved_at is null`;
     expect(preview.length).toBeGreaterThan(0);
@@ -264,7 +260,9 @@ describe("a metric of a user", () => {
     await sql.unsafe(`
       create function alert_metrics.present(lookback interval) returns table (service text, value double precision)
       language sql as $$ select 'web', 1::double precision $$`);
-    await expect(sql`select * from analytics.preview_alert_rule('present', '>', 0, '1 min')`).rejects.toMatchObject({
+    await expect(
+      sql`select * from analytics.preview_alert_rule(metric => 'present', operator => '>', threshold => 0, lookback => '1 min')`,
+    ).rejects.toMatchObject({
       code: "22023",
       message: "preview_alert_rule: function alert_metrics.present knows the present only",
       hint: expect.stringContaining("alert_metrics.present(lookback interval, as_of timestamptz)"),
@@ -304,7 +302,8 @@ test("it writes nothing, so that it runs where nothing may be written", async ()
     "read only",
     (sql) => sql`
     select * from analytics.preview_alert_rule(
-      'total_requests', '<', 1, '1 min', service => 'silent', since => now() - interval '10 minutes'
+      metric => 'total_requests', operator => '<', threshold => 1, lookback => '1 min', service => 'silent',
+      since => now() - interval '10 minutes'
     )`,
   );
   expect(rows).toMatchObject([{ service: "silent", status: "active", resolved_at: null, value: 0, worst_value: 0 }]);
