@@ -23,8 +23,8 @@ export async function benchRules(rules: number): Promise<Record<string, string |
         random()
       from generate_series(1, ${EVENTS}) as i`;
     await sql`
-      insert into analytics.services (service, first_seen, last_seen)
-      select distinct service, now() - interval '330 s', now() from analytics.events`;
+      insert into analytics.services (service, first_seen, last_seen, known_since)
+      select distinct service, now() - interval '330 s', now(), now() - interval '330 s' from analytics.events`;
     await sql`delete from analytics.alert_rules`;
     await sql`
       insert into analytics.alert_rules (id, name, metric, operator, threshold, lookback, severity)

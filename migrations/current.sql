@@ -176,11 +176,14 @@ comment on column analytics.events.attributes is 'Every field of the event that 
 create table analytics.services (
   service text primary key,
   first_seen timestamptz not null,
-  last_seen timestamptz not null
+  last_seen timestamptz not null,
+  known_since timestamptz not null default now()
 );
 comment on table analytics.services is 'Every service that has sent an event within the longest retention.';
 comment on column analytics.services.first_seen is 'Time of the first event received.';
 comment on column analytics.services.last_seen is 'Time of the newest event received, kept to within 10 s.';
+comment on column analytics.services.known_since is
+  'When its first event was received, or the first one after a day without any: from then on silence is a measured zero.';
 
 create table analytics.rejected_events (
   id bigint generated always as identity primary key,
@@ -519,11 +522,12 @@ create type internal.metric_sample as (
   service text,
   value double precision,
   requests bigint,
-  known boolean
+  known boolean,
+  whole boolean
 );
 comment on type internal.metric_sample is
   'Value of a metric for a service over a lookback. requests is NULL where min_requests does not apply; known is false for a '
-  'service that only rules name.';
+  'service that only rules name; whole is false for a count over a time in which the service was not known yet: there may have been more.';
 
 create table analytics.alert_rules (
   id text primary key,

@@ -97,6 +97,9 @@ begin
           else samples.value
         end as value,
         periods.service is not null or only_service is not null as is_expected,
+        only_service is not null
+          or not internal.is_count(alert_timeline.metric)
+          or periods.known_since <= moment - alert_timeline.lookback as is_whole,
         services.first_seen <= moment as was_known
       from services
       cross join moments
@@ -107,7 +110,8 @@ begin
       select
         service, moment, value,
         case
-          when internal.breaches(value, alert_timeline.operator, alert_timeline.threshold) then 'breach'
+          when internal.breaches(value, alert_timeline.operator, alert_timeline.threshold)
+            and (is_whole or alert_timeline.operator in ('>', '>=')) then 'breach'
           when value is not null then 'clean'
           when is_expected or alert_timeline.on_no_data = 'ok' then 'no_data'
           when was_known then 'service_gone'

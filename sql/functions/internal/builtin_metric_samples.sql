@@ -72,13 +72,15 @@ begin atomic
     where 'unique_users' = any (used.metrics)
   ),
   services as (
-    select lookback, service, bool_or(known) as known
+    select lookback, service, bool_or(known) as known, bool_or(whole) as whole
     from (
-      select sums.lookback, sums.service, true as known from sums
+      select sums.lookback, sums.service, true as known, false as whole from sums
       union all
-      select used.lookback, known.service, true from used cross join internal.known_services(as_of) as known
+      select used.lookback, known.service, true, known.known_since <= as_of - used.lookback
+      from used
+      cross join internal.known_services(as_of) as known
       union all
-      select used.lookback, unnest(used.named), false from used
+      select used.lookback, unnest(used.named), false, false from used
     ) as listed
     group by lookback, service
   )
@@ -89,7 +91,8 @@ begin atomic
     sample.value,
     -- a count is true for any number of requests, so min_requests does not apply to it
     case when not sample.counts then coalesce(sums.total_requests, 0) end,
-    services.known
+    services.known,
+    services.whole or not sample.counts
   from services
   join used on used.lookback = services.lookback
   left join sums on sums.lookback = services.lookback and sums.service = services.service
