@@ -211,6 +211,7 @@ create table analytics.services (
   service text not null
   first_seen timestamp with time zone not null -- Time of the first event received.
   last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
+  known_since timestamp with time zone not null default now() -- When its first event was received, or the first one after a day without any: from then on silence is a measured zero.
   constraint services_pkey PRIMARY KEY (service)
 )
 -- stacklens_adhoc: select
@@ -351,7 +352,8 @@ create type analytics.alert_preview (
   triggered_at timestamp with time zone -- When it would have fired; NULL: it would not.
   resolved_at timestamp with time zone -- When it would have ended; NULL: it is open at the end of the range.
   value double precision -- Of the metric when it would have fired, or else at the start; NULL: no data.
-  worst_value double precision -- The farthest that the metric went beyond the threshold until the end; NULL for == and !=.
+  worst_value double precision -- The farthest that the metric went beyond the threshold; of a percentile, what it was when the largest share of requests was beyond. NULL for == and !=, and where it never had a value.
+  resolution interval -- 0: the windows were exact when it began. Else they were widened to whole buckets of this width, because nothing finer is kept. NULL for a metric of schema alert_metrics.
 )
 
 create type analytics.archived_tier (
@@ -632,6 +634,7 @@ create type internal.metric_sample (
   value double precision
   requests bigint
   known boolean
+  whole boolean
 )
 
 -- Roll-up of the events in buckets of 10 s, per service: additive state.
@@ -756,8 +759,8 @@ create function analytics.metrics(resolution analytics.resolution, service text 
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
--- When a rule that need not be stored would have fired in the past, for each service, with the timing of the live evaluation: one row for each time it would have begun to breach, oldest first. The rule is given as in alert_rules. It is evaluated at each multiple of step in [since, until], beginning without alerts, as if all events had been there in time. At most 10 000 evaluations. A metric of schema alert_metrics needs a second argument as_of. Error 22023 or 23514 for a rule that makes no sense.
-create function analytics.preview_alert_rule(metric text, operator text, threshold double precision, lookback interval, pending_period interval DEFAULT '00:00:00'::interval, keep_firing_for interval DEFAULT '00:00:00'::interval, min_requests integer DEFAULT 0, on_no_data analytics.no_data_policy DEFAULT 'keep'::analytics.no_data_policy, service text DEFAULT '*'::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+-- When a rule would have fired in the past, for each service, with the timing of the live evaluation: one row for each time it would have begun to breach, oldest first. rule_id names a stored rule; the arguments from metric to service stand for its columns and change them for the preview. Without rule_id the rule need not be stored: metric, operator, threshold and lookback are needed, the others have the defaults of alert_rules. It is evaluated at each multiple of step in [since, until], beginning without alerts, as if all events had been there in time. At most 10 000 evaluations. A metric of schema alert_metrics needs a second argument as_of. Error 22023 or 23514 for a rule that makes no sense.
+create function analytics.preview_alert_rule(rule_id text DEFAULT NULL::text, metric text DEFAULT NULL::text, operator text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, lookback interval DEFAULT NULL::interval, pending_period interval DEFAULT NULL::interval, keep_firing_for interval DEFAULT NULL::interval, min_requests integer DEFAULT NULL::integer, on_no_data analytics.no_data_policy DEFAULT NULL::analytics.no_data_policy, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_viewer: execute
 
 -- Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next evaluation begins a new alert; without data it does not. Who it was is the subject of the token, or the database role. Doing it again changes nothing.
@@ -789,8 +792,8 @@ create function internal.alert_text(rule_name text, service text, metric text, o
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- What the alerts of a rule would have been at each of the moments, in ascending order: one row a service and moment with an alert. previous_status is NULL where it begins; its last row is resolved. The value of a percentile is exact only in how it compares with the threshold.
-create function internal.alert_timeline(metric text, operator text, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason text, value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
+-- What would have happened to the alerts of a rule at each of the moments, in ascending order: one row a change of status or reason, as in alert_history. previous_status is NULL where an alert begins; where a breach begins, worst_at is the moment of it at which the metric is farthest beyond the threshold, for a percentile that with the largest share of requests beyond; NULL for == and !=. The value of a percentile is exact only in how it compares with the threshold.
+create function internal.alert_timeline(metric text, operator text, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason text, value double precision, worst_at timestamp with time zone, worst_value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -936,8 +939,8 @@ create function internal.known_periods(since timestamp with time zone, until tim
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.
-create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text) language sql stable parallel unsafe
+-- Services that sent an event within the day before as_of, and since when that is so. For these, silence is a measured zero; all others are unknown.
+create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text, known_since timestamp with time zone) language sql stable parallel unsafe
 -- stacklens_worker: execute
 
 -- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
@@ -947,8 +950,15 @@ create function internal.latency_histogram_axis(latency_ms double precision) ret
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- Value of a built-in metric over the lookback before each of the moments, for each service with events in it. services, if given, has as many elements: the one service that is wanted at each moment, or NULL for all. requests is NULL where min_requests does not apply. Exact where internal.window_rows is; with compared_with a percentile is exact only in how it compares with that.
-create function internal.metric_series(metric text, lookback interval, moments timestamp with time zone[], services text[] DEFAULT NULL::text[], compared_with double precision DEFAULT NULL::double precision) returns TABLE(as_of timestamp with time zone, service text, value double precision, requests bigint) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
+-- Bin, 1..402, of the latency histograms in which a latency (ms) is counted.
+create function internal.latency_histogram_bin(latency_ms double precision) returns integer language sql immutable parallel safe
+-- stacklens_adhoc: execute
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
+
+-- Value of a built-in metric over the lookback before each of the moments, for each service with events in it. services, if given, has as many elements: the one service that is wanted at each moment, or NULL for all. requests is NULL where min_requests does not apply. Exact where internal.series_level says so; with compared_with a percentile is exact only in how it compares with that, and share_above (0..1) is the part of the latencies in the bins above.
+create function internal.metric_series(metric text, lookback interval, moments timestamp with time zone[], services text[] DEFAULT NULL::text[], compared_with double precision DEFAULT NULL::double precision) returns TABLE(as_of timestamp with time zone, service text, value double precision, requests bigint, share_above double precision) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -989,6 +999,11 @@ create function internal.reset_alerts() returns trigger language plpgsql volatil
 
 -- Trigger: writes the message to Kafka for alerts that were triggered, acknowledged or resolved, if they are not silenced. event_id is made of rule, service, start of the episode and place in it, the same however often a message is delivered.
 create function internal.send_alert_messages() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp set TimeZone=UTC
+-- stacklens_worker: execute
+
+-- The roll-up to read for windows of the lookback before each of the moments. Windows that begin at exact_since or later are exact; earlier ones are widened to whole buckets.
+create function internal.series_level(moments timestamp with time zone[], lookback interval) returns TABLE(relation regclass, width interval, exact_since timestamp with time zone) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Bit (0..24575) that a hashed value sets in a distinct-count sketch: cells of geometrically falling probability.

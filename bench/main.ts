@@ -14,7 +14,7 @@ const BENCHMARKS = {
   ingest: (count = 500_000) => benchIngest(count),
   latency: (count = 200) => benchLatency(count),
   live: (count = 50) => benchLive(count),
-  rules: (count = 10_000) => benchRules(count),
+  rules: (count?: number) => benchRules(count ? [count] : [1, 100, 10_000]),
 };
 
 const [name, count] = process.argv.slice(2);
