@@ -21,7 +21,13 @@ begin atomic
     group by rules.lookback
   ),
   parts as materialized (
-    select * from internal.alert_window_rows(as_of, array(select lookback from used))
+    select
+      lookback, service, total_requests, failed_requests, latency_count, latency_sum, latency_min, latency_max,
+      risk_count, risk_sum, high_risk_count,
+      -- of 402 bins those in use: the rest would be most of what is written to temporary files with 1000 services
+      internal.latency_histogram_bin(latency_min) as first_bin,
+      latency_histogram[internal.latency_histogram_bin(latency_min):internal.latency_histogram_bin(latency_max)] as used_bins
+    from internal.alert_window_rows(as_of, array(select lookback from used))
   ),
   sums as materialized (
     select
@@ -46,14 +52,17 @@ begin atomic
     where status <> 'resolved' and starts_with(metric, 'latency_p')
   ),
   bins as (
-    select sums.place, bin, sum(sum(count)) over (partition by sums.place order by bin) as up_to
+    select
+      sums.place,
+      first_bin + ordinality - 1 as bin,
+      sum(sum(count)) over (partition by sums.place order by first_bin + ordinality) as up_to
     from sums
     join used on used.lookback = sums.lookback
     join parts on parts.lookback = sums.lookback and parts.service = sums.service
-    cross join unnest(parts.latency_histogram) with ordinality as histogram (count, bin)
+    cross join unnest(parts.used_bins) with ordinality as histogram (count, ordinality)
     where count > 0
       and (sums.latency_max >= used.percentiles_matter_from or (sums.lookback, sums.service) in (select * from watched))
-    group by sums.place, bin
+    group by sums.place, first_bin + ordinality
   ),
   percentile_bins as (
     select
