@@ -263,7 +263,7 @@ select
   min(latency_ms) as latency_min,
   max(latency_ms) as latency_max,
   histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
-    as latency_histogram,
+    filter (where latency_ms is not null) as latency_histogram, -- it takes NULL for 0
   internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
   internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
   count(business_risk_score) as risk_count,
@@ -372,7 +372,7 @@ select
   min(latency_ms) as latency_min,
   max(latency_ms) as latency_max,
   histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
-    as latency_histogram,
+    filter (where latency_ms is not null) as latency_histogram, -- it takes NULL for 0
   internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
   internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
   count(business_risk_score) as risk_count,

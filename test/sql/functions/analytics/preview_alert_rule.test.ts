@@ -95,7 +95,7 @@ test.each([20, 7, 60])(
                 service,
                 time: new Date(at + Math.floor((i / perSecond) * 1000 + next() * 500)),
                 level: next() < failing ? "error" : "info",
-                latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)),
+                ...(next() < 0.9 && { latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)) }),
                 user_id: `user ${Math.floor(next() * 40)}`,
                 business_risk_score: next(),
               });
