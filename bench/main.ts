@@ -22,7 +22,7 @@ const BENCHMARKS: Record<
 > = {
   ingest: { run: benchIngest, of: "events", count: 1_000_000, runs: 3 },
   rollups: { run: benchRollups, of: "seconds of load", count: 30, runs: 3 },
-  rules: { run: benchRules, of: "evaluations of each", count: 15, runs: 1 },
+  rules: { run: (count) => benchRules([1, 100, count]), of: "rules at most", count: 10_000, runs: 3 },
   latency: { run: benchLatency, of: "trials at each load", count: 200, runs: 1 },
   graphql: { run: benchGraphql, of: "requests of each", count: 500, runs: 3 },
   live: { run: benchLive, of: "changes", count: 50, runs: 3 },

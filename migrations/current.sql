@@ -354,12 +354,15 @@ comment on column analytics.events.span_id is 'Identifier of the span within the
 create table analytics.services (
   service text primary key,
   first_seen timestamptz not null,
-  last_seen timestamptz not null
+  last_seen timestamptz not null,
+  known_since timestamptz not null default now()
 );
 comment on table analytics.services is 'Services that have sent an event within the longest retention.';
 comment on column analytics.services.first_seen is 'Time of the first event received.';
 comment on column analytics.services.last_seen is 'Time of the newest event received, kept to within 10 s.';
 comment on column analytics.services.service is 'Name of the service.';
+comment on column analytics.services.known_since is
+  'When its first event was received, or the first one after a day without any: from then on silence is a measured zero.';
 
 create type analytics.reject_reason as enum (
   'empty_message', 'too_large', 'invalid_utf8', 'invalid_json', 'not_an_object', 'too_deep', 'invalid_text', 'invalid_number',
@@ -435,6 +438,7 @@ comment on table internal.late_minutes is
 --
 
 --!include functions/internal/latency_histogram_axis.sql
+--!include functions/internal/latency_histogram_bin.sql
 --!include functions/internal/histogram_add.sql
 --!include functions/internal/histogram_sum.sql
 --!include functions/internal/histogram_bin_middle.sql
@@ -463,7 +467,7 @@ select
   min(latency_ms) as latency_min,
   max(latency_ms) as latency_max,
   histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
-    as latency_histogram,
+    filter (where latency_ms is not null) as latency_histogram, -- it takes NULL for 0
   internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
   internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
   count(business_risk_score) as risk_count,
@@ -572,7 +576,7 @@ select
   min(latency_ms) as latency_min,
   max(latency_ms) as latency_max,
   histogram(internal.latency_histogram_axis(latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
-    as latency_histogram,
+    filter (where latency_ms is not null) as latency_histogram, -- it takes NULL for 0
   internal.sketch(internal.sketch_cell(hashtextextended(user_id, 0)), 1) as users,
   internal.sketch(internal.sketch_cell(hashinetextended(source_ip, 0)), 1) as ips,
   count(business_risk_score) as risk_count,
@@ -722,11 +726,12 @@ create type internal.metric_sample as (
   service text,
   value double precision,
   requests bigint,
-  known boolean
+  known boolean,
+  whole boolean
 );
 comment on type internal.metric_sample is
   'Value of a metric for a service over a lookback. requests is NULL where min_requests does not apply; known is false for a '
-  'service that only rules name.';
+  'service that only rules name; whole is false for a count over a time in which the service was not known yet: there may have been more.';
 
 create table analytics.alert_rules (
   id text primary key,
@@ -938,7 +943,8 @@ create type analytics.alert_preview as (
   triggered_at timestamptz,
   resolved_at timestamptz,
   value double precision,
-  worst_value double precision
+  worst_value double precision,
+  resolution interval
 );
 comment on type analytics.alert_preview is 'An alert as it would have been.';
 comment on column analytics.alert_preview.service is 'Name of the service.';
@@ -951,7 +957,11 @@ comment on column analytics.alert_preview.resolved_at is 'When it would have end
 comment on column analytics.alert_preview.value is
   'Value of the metric, in its unit, when it would have fired, or else at the start; null: no data.';
 comment on column analytics.alert_preview.worst_value is
-  'The farthest that the metric went beyond the threshold until the end, in its unit; null for == and !=.';
+  'The farthest that the metric went beyond the threshold until the end, in its unit; of a percentile, what it was when the largest share '
+  'of requests was beyond. null for == and !=, and where it never had a value.';
+comment on column analytics.alert_preview.resolution is
+  '0: the windows were exact when it began. Else they were widened to whole buckets of this width, because nothing finer is kept. '
+  'null for a metric of schema alert_metrics.';
 
 create table internal.alert_evaluation (
   only_row boolean primary key default true check (only_row),
@@ -1012,6 +1022,7 @@ comment on table internal.alert_publisher is
 --!include functions/analytics/resolve_alert.sql
 --!include functions/analytics/alert_stats.sql
 --!include functions/internal/is_count.sql
+--!include functions/internal/series_level.sql
 --!include functions/internal/metric_series.sql
 --!include functions/internal/known_periods.sql
 --!include functions/internal/alert_timeline.sql

@@ -64,6 +64,7 @@ grant execute on function
   analytics.preview_alert_rule,
   internal.alert_timeline, -- what the preview is made of
   internal.next_alert_state,
+  internal.series_level,
   internal.metric_series,
   internal.known_periods,
   internal.alert_metrics,

@@ -172,6 +172,24 @@ test("a function in alert_metrics is a metric at once, in a rule and in a previe
   await db.sql`delete from analytics.alert_rules where id = 'errors'`;
 });
 
+test("a stored rule is previewed by its id, and with another threshold", async () => {
+  await create({ id: '"busy"', metric: '"total_requests"', threshold: "1000000" });
+  const preview = async (more: string) =>
+    (
+      await api.query(
+        `query ($since: Datetime!) {
+          previewAlertRule(ruleId: "busy", since: $since, step: { seconds: 2 } ${more}) { nodes { service triggeredAt resolution { seconds } } }
+        }`,
+        { since: ago(new Date(), 120).toISOString() },
+      )
+    ).data.previewAlertRule.nodes;
+  expect(await preview("")).toEqual([]);
+  expect(await preview(", threshold: 0")).toMatchObject([
+    { service: "web", triggeredAt: expect.any(String), resolution: { seconds: 0 } },
+  ]);
+  await db.sql`delete from analytics.alert_rules where id = 'busy'`;
+});
+
 test("a preview of a rule that makes no sense says what is wrong", async () => {
   const preview = (more: string) => api.query(`{ previewAlertRule(${more}, threshold: 5) { nodes { service } } }`);
   expect(await preview(`metric: "loudness", operator: GREATER_THAN, lookback: { minutes: 1 }`)).toMatchObject({

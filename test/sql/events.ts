@@ -15,7 +15,7 @@ export type TestEvent = {
 };
 
 /**
- * Inserts events; service "web" and level info unless said otherwise. Known services and late minutes are noted, as the
+ * Inserts events as if each had come at its time; service "web" and level info unless said otherwise. Known services and late minutes are noted, as the
  * ingester does it.
  */
 export async function insertEvents(sql: Sql, events: TestEvent[]): Promise<void> {
@@ -25,8 +25,8 @@ export async function insertEvents(sql: Sql, events: TestEvent[]): Promise<void>
       select * from jsonb_populate_recordset(null::analytics.events, ${sql.json(rows)})
     ),
     seen as (
-      insert into analytics.services (service, first_seen, last_seen)
-      select service, min(time), max(time) from rows group by service
+      insert into analytics.services (service, first_seen, last_seen, known_since)
+      select service, min(time), max(time), min(time) from rows group by service
       on conflict (service) do update set last_seen = greatest(services.last_seen, excluded.last_seen)
     ),
     late as (

@@ -21,7 +21,7 @@ begin atomic
   ),
   ranked as materialized (
     select
-      metric, lookback, service, value, requests,
+      metric, lookback, service, value, requests, whole,
       row_number() over (partition by metric, lookback order by value) as place
     from measured
     where known
@@ -47,12 +47,12 @@ begin atomic
   ),
   slices as (
     select
-      id, min_requests, metric, lookback,
+      id, operator, min_requests, metric, lookback,
       case operator when '>' then up_to when '>=' then below when '==' then below else 0 end as after,
       case operator when '<' then below when '<=' then up_to when '==' then up_to when '!=' then below else size end as upto
     from cuts
     union all
-    select id, min_requests, metric, lookback, up_to, size
+    select id, operator, min_requests, metric, lookback, up_to, size
     from cuts
     where operator = '!='
   )
@@ -63,6 +63,7 @@ begin atomic
     and ranked.place > slices.after
     and ranked.place <= slices.upto
     and (ranked.requests is null or ranked.requests >= slices.min_requests)
+    and (ranked.whole or slices.operator in ('>', '>=')) -- what is too much already needs no whole lookback
   union all
   select rules.id, measured.service, measured.value
   from rules

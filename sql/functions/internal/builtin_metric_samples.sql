@@ -21,7 +21,13 @@ begin atomic
     group by rules.lookback
   ),
   parts as materialized (
-    select * from internal.alert_window_rows(as_of, array(select lookback from used))
+    select
+      lookback, service, total_requests, failed_requests, latency_count, latency_sum, latency_min, latency_max,
+      risk_count, risk_sum, high_risk_count,
+      -- of 402 bins those in use: the rest would be most of what is written to temporary files with 1000 services
+      internal.latency_histogram_bin(latency_min) as first_bin,
+      latency_histogram[internal.latency_histogram_bin(latency_min):internal.latency_histogram_bin(latency_max)] as used_bins
+    from internal.alert_window_rows(as_of, array(select lookback from used))
   ),
   sums as materialized (
     select
@@ -46,14 +52,17 @@ begin atomic
     where status <> 'resolved' and starts_with(metric, 'latency_p')
   ),
   bins as (
-    select sums.place, bin, sum(sum(count)) over (partition by sums.place order by bin) as up_to
+    select
+      sums.place,
+      first_bin + ordinality - 1 as bin,
+      sum(sum(count)) over (partition by sums.place order by first_bin + ordinality) as up_to
     from sums
     join used on used.lookback = sums.lookback
     join parts on parts.lookback = sums.lookback and parts.service = sums.service
-    cross join unnest(parts.latency_histogram) with ordinality as histogram (count, bin)
+    cross join unnest(parts.used_bins) with ordinality as histogram (count, ordinality)
     where count > 0
       and (sums.latency_max >= used.percentiles_matter_from or (sums.lookback, sums.service) in (select * from watched))
-    group by sums.place, bin
+    group by sums.place, first_bin + ordinality
   ),
   percentile_bins as (
     select
@@ -72,13 +81,15 @@ begin atomic
     where 'unique_users' = any (used.metrics)
   ),
   services as (
-    select lookback, service, bool_or(known) as known
+    select lookback, service, bool_or(known) as known, bool_or(whole) as whole
     from (
-      select sums.lookback, sums.service, true as known from sums
+      select sums.lookback, sums.service, true as known, false as whole from sums
       union all
-      select used.lookback, known.service, true from used cross join internal.known_services(as_of) as known
+      select used.lookback, known.service, true, known.known_since <= as_of - used.lookback
+      from used
+      cross join internal.known_services(as_of) as known
       union all
-      select used.lookback, unnest(used.named), false from used
+      select used.lookback, unnest(used.named), false, false from used
     ) as listed
     group by lookback, service
   )
@@ -89,7 +100,8 @@ begin atomic
     sample.value,
     -- a count is true for any number of requests, so min_requests does not apply to it
     case when not sample.counts then coalesce(sums.total_requests, 0) end,
-    services.known
+    services.known,
+    services.whole or not sample.counts
   from services
   join used on used.lookback = services.lookback
   left join sums on sums.lookback = services.lookback and sums.service = services.service

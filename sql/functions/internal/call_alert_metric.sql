@@ -17,7 +17,7 @@ begin
 
   execute format(
     'select
-       array_agg(row(%L, $1, service, nullif(value, ''NaN''), null, true)::internal.metric_sample),
+       array_agg(row(%L, $1, service, nullif(value, ''NaN''), null, true, true)::internal.metric_sample),
        count(*) filter (where service is null),
        count(service) - count(distinct service)
      from alert_metrics.%I(%s)',

@@ -46,7 +46,12 @@ begin
       and known.last_seen >= to_timestamp(seen.last_ms / 1000) - interval '10 s'
   )
   order by seen.service
-  on conflict (service) do update set last_seen = greatest(known.last_seen, excluded.last_seen);
+  on conflict (service) do update
+  set
+    last_seen = greatest(known.last_seen, excluded.last_seen),
+    known_since = case
+      when excluded.last_seen >= known.last_seen + interval '1 day' then excluded.known_since else known.known_since
+    end;
 
   -- The roll-ups look back 2 minutes by themselves; one of them is left as room for the time until this commit.
   insert into internal.late_minutes (minute)

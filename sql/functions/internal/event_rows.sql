@@ -27,7 +27,8 @@ begin atomic
     sum(events.latency_ms),
     min(events.latency_ms),
     max(events.latency_ms),
-    histogram(internal.latency_histogram_axis(events.latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400),
+    histogram(internal.latency_histogram_axis(events.latency_ms), ln(0.1::double precision), ln(6e5::double precision), 400)
+      filter (where events.latency_ms is not null), -- it takes NULL for 0
     internal.sketch(internal.sketch_cell(hashtextextended(events.user_id, 0)), 1),
     internal.sketch(internal.sketch_cell(hashinetextended(events.source_ip, 0)), 1),
     count(events.business_risk_score),

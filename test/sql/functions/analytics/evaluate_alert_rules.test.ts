@@ -388,7 +388,11 @@ describe("built-in metrics", () => {
 
   test("a silent service has counts of 0 and no rates; one that is not known has nothing", async () => {
     const { sql } = db;
-    await sql`insert into analytics.services values ('silent', ${ago(now, 3600)}, ${ago(now, 1800)}), ('gone', ${ago(now, 200_000)}, ${ago(now, 90_000)})`;
+    await sql`
+      insert into analytics.services (service, first_seen, last_seen, known_since)
+      values
+        ('silent', ${ago(now, 3600)}, ${ago(now, 1800)}, ${ago(now, 3600)}),
+        ('gone', ${ago(now, 200_000)}, ${ago(now, 90_000)}, ${ago(now, 200_000)})`;
     await insertRules(sql, ...METRICS.map((metric) => ({ id: metric, metric, operator: "<=" })), {
       id: "named",
       service: "never-seen",
@@ -405,6 +409,33 @@ describe("built-in metrics", () => {
       "total_requests silent",
       "unique_users silent",
     ]);
+  });
+
+  test("too few is said of a service once it has been known for the whole lookback, too many at once", async () => {
+    const { sql } = db;
+    const later = ago(now, -14_400); // out of reach of the events of the other tests
+    await insertRules(
+      sql,
+      { id: "too_few", metric: "total_requests", operator: "<", threshold: 10, lookback: "5 min" },
+      { id: "odd", metric: "total_requests", operator: "!=", threshold: 10, lookback: "5 min" },
+      { id: "too_many", metric: "error_count", operator: ">", threshold: 1, lookback: "5 min" },
+      { id: "rate", metric: "error_rate", operator: "!=", threshold: 0, lookback: "5 min" },
+      { id: "named", metric: "total_requests", operator: "<", threshold: 10, lookback: "5 min", service: "new" },
+    );
+    // a log of the last hour, whose first lines are read at `later`
+    await insertEvents(
+      sql,
+      [3600, 3599, 20, 10].map((age) => ({ time: ago(later, age), service: "new", level: "error" as const })),
+    );
+    await sql`update analytics.services set known_since = ${later} where service = 'new'`;
+    await sql`call internal.refresh_rollups()`;
+    const firing = async (seconds: number) => {
+      await evaluate(sql, ago(later, -seconds));
+      return (await openAlerts()).filter(({ service }) => service === "new").map(({ rule_id }) => rule_id);
+    };
+    expect(await firing(1)).toEqual(["named", "rate", "too_many"]);
+    expect(await firing(250)).toEqual(["named", "rate", "too_many"]);
+    expect(await firing(300)).toEqual(["named", "odd", "rate", "too_few"]);
   });
 
   test("with fewer than min_requests, rates are no data, counts are counts", async () => {

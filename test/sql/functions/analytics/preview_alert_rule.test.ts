@@ -95,7 +95,7 @@ test.each([20, 7, 60])(
                 service,
                 time: new Date(at + Math.floor((i / perSecond) * 1000 + next() * 500)),
                 level: next() < failing ? "error" : "info",
-                latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)),
+                ...(next() < 0.9 && { latency_ms: latency * (0.5 + next() + (next() < 0.03 ? 2 : 0)) }),
                 user_id: `user ${Math.floor(next() * 40)}`,
                 business_risk_score: next(),
               });
@@ -110,8 +110,8 @@ test.each([20, 7, 60])(
         await insertEvents(sql, events);
         // one that is forgotten in between
         await sql`
-        insert into analytics.services (service, first_seen, last_seen)
-        values ('old', ${new Date(since - 2000 * MINUTE)}, ${new Date(since - (24 * 60 - 6) * MINUTE)})`;
+        insert into analytics.services (service, first_seen, last_seen, known_since)
+        values ('old', ${new Date(since - 2000 * MINUTE)}, ${new Date(since - (24 * 60 - 6) * MINUTE)}, ${new Date(since - 2000 * MINUTE)})`;
         await sql`insert into internal.late_minutes (minute) select generate_series(${new Date(since - 20 * MINUTE)}::timestamptz, ${new Date(until)}, '1 min')`;
         await sql`call internal.refresh_rollups()`;
         await insertRules(sql, ...RULES.map((rule, index) => ({ id: `rule-${index}`, ...rule })));
@@ -130,15 +130,10 @@ test.each([20, 7, 60])(
         with live as (
           select rule_id, service, as_of, previous_status, status, reason, value from analytics.alert_history
         ),
-        steps as (
-          select
-            rules.id as rule_id, alert.*, rules.metric,
-            lag(alert.reason) over (partition by rules.id, alert.service order by alert.as_of) as previous_reason
+        preview as (
+          select rules.id as rule_id, alert.*, rules.metric
           from analytics.alert_rules as rules
           cross join lateral internal.alert_timeline(${sql.unsafe(CALL)}, ${moments}) as alert
-        ),
-        preview as (
-          select * from steps where (status, reason) is distinct from (previous_status, previous_reason)
         )
         select rule_id, service, as_of, row_to_json(live) as live, row_to_json(preview) as preview
         from live
@@ -167,7 +162,7 @@ test.each([20, 7, 60])(
         select rules.id as rule_id, alert.service, started_at, status, reason, triggered_at, resolved_at, value
         from analytics.alert_rules as rules
         cross join lateral analytics.preview_alert_rule(
-          ${sql.unsafe(CALL)}, ${new Date(since)}, ${new Date(until)}, ${`${step} s`}
+          rules.id, since => ${new Date(since)}, until => ${new Date(until)}, step => ${`${step} s`}
         ) as alert
         where triggered_at is not null or resolved_at is null
         order by rules.id, alert.service, started_at`;
@@ -252,7 +247,8 @@ describe("a metric of a user", () => {
     const preview = await sql`
       select service, status, started_at, triggered_at, resolved_at
       from analytics.preview_alert_rule(
-        'busy', '>', 30, '1 min', pending_period => '1 min', since => ${since!}, until => ${until!}
+        metric => 'busy', operator => '>', threshold => 30, lookback => '1 min', pending_period => '1 min',
+        since => ${since!}, until => ${until!}
       )
       where triggered_at is not null or resolved_at is null`;
     expect(preview.length).toBeGreaterThan(0);
@@ -264,11 +260,113 @@ describe("a metric of a user", () => {
     await sql.unsafe(`
       create function alert_metrics.present(lookback interval) returns table (service text, value double precision)
       language sql as $$ select 'web', 1::double precision $$`);
-    await expect(sql`select * from analytics.preview_alert_rule('present', '>', 0, '1 min')`).rejects.toMatchObject({
+    await expect(
+      sql`select * from analytics.preview_alert_rule(metric => 'present', operator => '>', threshold => 0, lookback => '1 min')`,
+    ).rejects.toMatchObject({
       code: "22023",
       message: "preview_alert_rule: function alert_metrics.present knows the present only",
       hint: expect.stringContaining("alert_metrics.present(lookback interval, as_of timestamptz)"),
     });
+  });
+});
+
+describe("a stored rule", () => {
+  test("is previewed by its id, and other arguments change it", async () => {
+    const { sql } = db;
+    await sql`truncate analytics.alert_rules, analytics.silences`;
+    await insertRules(sql, {
+      id: "slow",
+      metric: "latency_mean",
+      threshold: 1e6,
+      lookback: "2 min",
+      service: "absent",
+    });
+    const preview = async (more: Record<string, string | number>) => {
+      const list = Object.keys(more).map((name, index) => `, ${name} => $${index + 2}`);
+      return db.sql.unsafe(
+        `select service, count(*)::int as times from analytics.preview_alert_rule($1, since => now() - interval '4 hours' ${list.join("")})
+         group by service order by service`,
+        ["slow", ...Object.values(more)],
+      );
+    };
+    expect(await preview({})).toEqual([]);
+    expect(await preview({ threshold: 10 })).toEqual([]);
+    const changed = await preview({ threshold: 10, service: "*" });
+    expect(changed.map(({ service }) => service)).toEqual(["shop", "web"]);
+    await sql`update analytics.alert_rules set threshold = 10, service = '*'`;
+    expect(await preview({})).toEqual(changed);
+  });
+
+  test("that is not there is an error", async () => {
+    await expect(db.sql`select * from analytics.preview_alert_rule('absent')`).rejects.toMatchObject({
+      code: "22023",
+      message: "preview_alert_rule: there is no alert rule absent",
+    });
+  });
+});
+
+test("the worst value of a percentile is the percentile of a moment of the breach", async () => {
+  const { sql } = db;
+  const [row] = await sql<[{ episodes: number; found: number; above: number }]>`
+    with alerts as (
+      select *
+      from analytics.preview_alert_rule(
+        metric => 'latency_p95', operator => '>', threshold => 300, lookback => '1 min',
+        since => ${new Date(START + 85 * MINUTE)}, until => ${new Date(START + 110 * MINUTE)}, step => '20 s'
+      )
+    ),
+    series as (
+      select *
+      from internal.metric_series('latency_p95', '1 min', array(
+        select generate_series(${new Date(START + 85 * MINUTE)}::timestamptz, ${new Date(START + 110 * MINUTE)}, '20 s')
+      ))
+    )
+    select
+      count(*)::int as episodes,
+      count(*) filter (where exists (
+        select from series
+        where series.service = alerts.service
+          and series.as_of between started_at and coalesce(resolved_at, 'infinity')
+          and series.value = worst_value
+      ))::int as found,
+      count(*) filter (where worst_value > 300)::int as above
+    from alerts`;
+  expect(row.episodes).toBeGreaterThan(0);
+  expect(row).toEqual({ episodes: row.episodes, found: row.episodes, above: row.episodes });
+});
+
+describe("a range of which raw events are gone", () => {
+  const preview = (fields: Record<string, string>) =>
+    db.sql.unsafe(
+      `select distinct resolution::text from analytics.preview_alert_rule(
+         metric => 'total_requests', operator => '<', threshold => 1e9, lookback => '${fields.lookback}', service => 'any',
+         since => now() - interval '${fields.age}', until => now() - interval '${fields.age}' + interval '30 min',
+         step => '${fields.step ?? "1 min"}'
+       )`,
+    );
+
+  test.each<[string, Record<string, string>, string]>([
+    ["raw events", { age: "20 hours", lookback: "33 s", step: "7 s" }, "00:00:00"],
+    ["10 s, cut by the windows", { age: "30 hours", lookback: "33 s", step: "7 s" }, "00:00:10"],
+    ["10 s, whole", { age: "30 hours", lookback: "30 s" }, "00:00:00"],
+    ["1 min, cut by the windows", { age: "60 hours", lookback: "90 s", step: "20 s" }, "00:01:00"],
+    ["1 min, whole", { age: "60 hours", lookback: "3 min" }, "00:00:00"],
+    ["5 min, cut by the windows", { age: "5 days", lookback: "5 min" }, "00:05:00"],
+    ["1 hour, cut by the windows", { age: "20 days", lookback: "90 min", step: "10 min" }, "01:00:00"],
+  ])("is answered from %s, and says so", async (_, fields, resolution) => {
+    expect(await preview(fields)).toEqual([{ resolution }]);
+  });
+
+  test("is refused where a bucket is longer than the lookback, with what to do", async () => {
+    await expect(preview({ age: "5 days", lookback: "1 min" })).rejects.toMatchObject({
+      code: "22023",
+      message: expect.stringMatching(
+        /^preview_alert_rule: since is .*, of when only buckets of 00:05:00 are kept, longer than the lookback, 00:01:00$/,
+      ),
+      hint: expect.stringMatching(/^Take since => '.*' or later, or a longer lookback\.$/),
+    });
+    // what the hint says is taken
+    expect(await preview({ age: "2 days 23 hours 58 min", lookback: "1 min" })).toEqual([{ resolution: "00:00:00" }]);
   });
 });
 
@@ -304,7 +402,8 @@ test("it writes nothing, so that it runs where nothing may be written", async ()
     "read only",
     (sql) => sql`
     select * from analytics.preview_alert_rule(
-      'total_requests', '<', 1, '1 min', service => 'silent', since => now() - interval '10 minutes'
+      metric => 'total_requests', operator => '<', threshold => 1, lookback => '1 min', service => 'silent',
+      since => now() - interval '10 minutes'
     )`,
   );
   expect(rows).toMatchObject([{ service: "silent", status: "active", resolved_at: null, value: 0, worst_value: 0 }]);

@@ -54,6 +54,22 @@ describe("the offset", () => {
 });
 
 describe("services", () => {
+  it("are known since their first event came, and anew after a day without", async () => {
+    const batch = async (last_ms: number) =>
+      commit(await newPartition(), { services: [{ service: "known", first_ms: last_ms, last_ms }] });
+    const knownSince = async () =>
+      (await db.sql`select known_since from analytics.services where service = 'known'`)[0]?.known_since;
+    const [day, hour] = [86_400_000, 3_600_000];
+    const before = Date.now();
+    await batch(before - 3 * day);
+    const first = await knownSince();
+    expect(+first).toBeGreaterThanOrEqual(before);
+    await batch(before - 3 * day + 23 * hour);
+    expect(await knownSince()).toEqual(first);
+    await batch(before - day + hour);
+    expect(+(await knownSince())).toBeGreaterThan(+first);
+  });
+
   const seen = async (service: string) =>
     (
       await db.sql`
