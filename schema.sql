@@ -280,6 +280,7 @@ create table analytics.services (
   service text not null -- Name of the service.
   first_seen timestamp with time zone not null -- Time of the first event received.
   last_seen timestamp with time zone not null -- Time of the newest event received, kept to within 10 s.
+  known_since timestamp with time zone not null default now() -- When its first event was received, or the first one after a day without any: from then on silence is a measured zero.
   constraint services_pkey PRIMARY KEY (service)
 )
 -- stacklens_adhoc: select
@@ -420,7 +421,8 @@ create type analytics.alert_preview (
   triggered_at timestamp with time zone -- When it would have fired; null: it would not.
   resolved_at timestamp with time zone -- When it would have ended; null: it is open at the end of the range.
   value double precision -- Value of the metric, in its unit, when it would have fired, or else at the start; null: no data.
-  worst_value double precision -- The farthest that the metric went beyond the threshold until the end, in its unit; null for == and !=.
+  worst_value double precision -- The farthest that the metric went beyond the threshold until the end, in its unit; of a percentile, what it was when the largest share of requests was beyond. null for == and !=, and where it never had a value.
+  resolution interval -- 0: the windows were exact when it began. Else they were widened to whole buckets of this width, because nothing finer is kept. null for a metric of schema alert_metrics.
 )
 
 create type analytics.alert_statistics (
@@ -751,6 +753,7 @@ create type internal.metric_sample (
   value double precision
   requests bigint
   known boolean
+  whole boolean
 )
 
 -- Roll-up of the events in buckets of 10 s, per service: additive state.
@@ -884,20 +887,21 @@ create function analytics.metrics(resolution analytics.resolution, service text 
 -- stacklens_adhoc: execute
 -- stacklens_viewer: execute
 
--- When a rule that need not be stored would have fired in the past, with the timing of the live evaluation: one row for each service and time that it would have begun to breach, oldest first. It is evaluated at each multiple of the step in the range, at most 10 000 times, beginning without alerts, as if all events had been there in time. A rule that makes no sense is an error that says why (SQLSTATE 22023 or 23514).
+-- When a rule would have fired in the past, for each service, with the timing of the live evaluation: one row for each time that it would have begun to breach, oldest first. It is evaluated at each multiple of the step in the range, at most 10 000 times, beginning without alerts, as if all events had been there in time. A rule that makes no sense is an error that says why (SQLSTATE 22023 or 23514).
+-- - rule_id: A stored rule, whose values the other arguments change for the preview. Without one the rule need not be stored, and metric, operator, threshold and lookback are needed.
 -- - metric: Metric of the rule: what an alert rule may name, but a function in schema alert_metrics needs a second argument, the moment.
 -- - operator: How the metric is compared with the threshold to breach.
 -- - threshold: What the metric is compared with, in its unit.
 -- - lookback: Time before each evaluation that the metric covers; at least 1 second.
--- - pending_period: How long it must breach without a break before it fires; by default 0: at once.
--- - keep_firing_for: How long it must be clean before its alert is resolved; by default 0: at once.
--- - min_requests: Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; by default 0.
--- - on_no_data: What an alert does while the metric has no value; by default it keeps its state.
--- - service: The service to look at, or * (the default) for every service.
+-- - pending_period: How long it must breach without a break before it fires; without a stored rule by default 0: at once.
+-- - keep_firing_for: How long it must be clean before its alert is resolved; without a stored rule by default 0: at once.
+-- - min_requests: Requests that the lookback must hold: with fewer, rates, percentiles and averages are no data; without a stored rule by default 0.
+-- - on_no_data: What an alert does while the metric has no value; without a stored rule by default it keeps its state.
+-- - service: The service to look at, or * for every service; without a stored rule by default every service.
 -- - since: Start of the range; by default 24 hours ago.
 -- - until: End of the range, included; by default now.
 -- - step: Time from one evaluation to the next, at least 1 second; by default 1 minute.
-create function analytics.preview_alert_rule(metric text, operator analytics.alert_operator, threshold double precision, lookback interval, pending_period interval DEFAULT '00:00:00'::interval, keep_firing_for interval DEFAULT '00:00:00'::interval, min_requests integer DEFAULT 0, on_no_data analytics.no_data_policy DEFAULT 'keep'::analytics.no_data_policy, service text DEFAULT '*'::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
+create function analytics.preview_alert_rule(rule_id text DEFAULT NULL::text, metric text DEFAULT NULL::text, operator analytics.alert_operator DEFAULT NULL::analytics.alert_operator, threshold double precision DEFAULT NULL::double precision, lookback interval DEFAULT NULL::interval, pending_period interval DEFAULT NULL::interval, keep_firing_for interval DEFAULT NULL::interval, min_requests integer DEFAULT NULL::integer, on_no_data analytics.no_data_policy DEFAULT NULL::analytics.no_data_policy, service text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '24:00:00'::interval), until timestamp with time zone DEFAULT now(), step interval DEFAULT '00:01:00'::interval) returns SETOF analytics.alert_preview language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp
 -- stacklens_viewer: execute
 
 -- Ends an alert that fires, by hand: its resolved message is sent if its triggered one was. If the rule still breaches, the next evaluation begins a new alert; without data it does not. Doing it again changes nothing. An alert that is not there or is pending is an error (SQLSTATE 22023).
@@ -937,8 +941,8 @@ create function internal.alert_text(rule_name text, service text, metric text, o
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- What the alerts of a rule would have been at each of the moments, in ascending order: one row a service and moment with an alert. previous_status is NULL where it begins; its last row is resolved. The value of a percentile is exact only in how it compares with the threshold.
-create function internal.alert_timeline(metric text, operator analytics.alert_operator, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason analytics.alert_reason, value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
+-- What would have happened to the alerts of a rule at each of the moments, in ascending order: one row a change of status or reason, as in alert_history. previous_status is NULL where an alert begins; where a breach begins, worst_at is the moment of it at which the metric is farthest beyond the threshold, for a percentile that with the largest share of requests beyond; NULL for == and !=. The value of a percentile is exact only in how it compares with the threshold.
+create function internal.alert_timeline(metric text, operator analytics.alert_operator, threshold double precision, lookback interval, pending_period interval, keep_firing_for interval, min_requests integer, on_no_data analytics.no_data_policy, of_service text, moments timestamp with time zone[]) returns TABLE(service text, as_of timestamp with time zone, previous_status analytics.alert_status, status analytics.alert_status, reason analytics.alert_reason, value double precision, worst_at timestamp with time zone, worst_value double precision) language plpgsql stable parallel unsafe set search_path=pg_catalog, pg_temp set jit=off
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -1084,8 +1088,8 @@ create function internal.known_periods(since timestamp with time zone, until tim
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- Services that sent an event within the day before as_of. For these, silence is a measured zero; all others are unknown.
-create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text) language sql stable parallel unsafe
+-- Services that sent an event within the day before as_of, and since when that is so. For these, silence is a measured zero; all others are unknown.
+create function internal.known_services(as_of timestamp with time zone) returns TABLE(service text, known_since timestamp with time zone) language sql stable parallel unsafe
 -- stacklens_worker: execute
 
 -- Position of a latency (ms) on the logarithmic axis of the latency histograms; 0 ms, which has no logarithm, counts as 0.001 ms.
@@ -1095,8 +1099,15 @@ create function internal.latency_histogram_axis(latency_ms double precision) ret
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
--- Value of a built-in metric over the lookback before each of the moments, for each service with events in it. services, if given, has as many elements: the one service that is wanted at each moment, or NULL for all. requests is NULL where min_requests does not apply. Exact where internal.window_rows is; with compared_with a percentile is exact only in how it compares with that.
-create function internal.metric_series(metric text, lookback interval, moments timestamp with time zone[], services text[] DEFAULT NULL::text[], compared_with double precision DEFAULT NULL::double precision) returns TABLE(as_of timestamp with time zone, service text, value double precision, requests bigint) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
+-- Bin, 1..402, of the latency histograms in which a latency (ms) is counted.
+create function internal.latency_histogram_bin(latency_ms double precision) returns integer language sql immutable parallel safe
+-- stacklens_adhoc: execute
+-- stacklens_ingest: execute
+-- stacklens_viewer: execute
+-- stacklens_worker: execute
+
+-- Value of a built-in metric over the lookback before each of the moments, for each service with events in it. services, if given, has as many elements: the one service that is wanted at each moment, or NULL for all. requests is NULL where min_requests does not apply. Exact where internal.series_level says so; with compared_with a percentile is exact only in how it compares with that, and share_above (0..1) is the part of the latencies in the bins above.
+create function internal.metric_series(metric text, lookback interval, moments timestamp with time zone[], services text[] DEFAULT NULL::text[], compared_with double precision DEFAULT NULL::double precision) returns TABLE(as_of timestamp with time zone, service text, value double precision, requests bigint, share_above double precision) language plpgsql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp set enable_nestloop=off set jit=off
 -- stacklens_viewer: execute
 -- stacklens_worker: execute
 
@@ -1137,6 +1148,11 @@ create function internal.reset_alerts() returns trigger language plpgsql volatil
 
 -- Trigger: writes the message to Kafka for alerts that were triggered, acknowledged or resolved, if they are not silenced. event_id is made of rule, service, start of the episode and place in it, the same however often a message is delivered.
 create function internal.send_alert_messages() returns trigger language plpgsql volatile parallel unsafe security definer set search_path=pg_catalog, pg_temp set TimeZone=UTC
+-- stacklens_worker: execute
+
+-- The roll-up to read for windows of the lookback before each of the moments. Windows that begin at exact_since or later are exact; earlier ones are widened to whole buckets.
+create function internal.series_level(moments timestamp with time zone[], lookback interval) returns TABLE(relation regclass, width interval, exact_since timestamp with time zone) language sql stable parallel unsafe security definer set search_path=pg_catalog, pg_temp
+-- stacklens_viewer: execute
 -- stacklens_worker: execute
 
 -- Bit (0..24575) that a hashed value sets in a distinct-count sketch: cells of geometrically falling probability.
