@@ -4,15 +4,17 @@ import { eventService, eventTime, type TimeWindow, writeEvent } from "./event.ts
 import { payloadText, Rejection, type RejectReason } from "./reject.ts";
 import { RowBuffer } from "./row-buffer.ts";
 
-export type Message = { offset: string; value: Buffer | null };
-export type Reject = { offset: string; reason: RejectReason; detail: string; payload: string | null };
+export type Message = { offset: number; value: Buffer | null };
+export type Reject = { offset: number; reason: RejectReason; detail: string; payload: string | null };
 export type Seen = { service: string; first_ms: number; last_ms: number };
 
 export type Batch = {
   rows: RowBuffer;
-  /** Where each row starts in `rows`, and the message that it is. */
+  /** Where each row starts in `rows`, and the offset of its message. */
   rowStarts: number[];
-  rowMessages: Message[];
+  rowOffsets: number[];
+  /** What was decoded. */
+  messages: Iterable<Message>;
   rejects: Reject[];
   services: Map<string, Seen>;
   /** Of every minute that lies more than a minute back, the time of its oldest event. */
@@ -27,7 +29,8 @@ export function newBatch(): Batch {
   return {
     rows: new RowBuffer(),
     rowStarts: [],
-    rowMessages: [],
+    rowOffsets: [],
+    messages: [],
     rejects: [],
     services: new Map(),
     oldestByMinute: new Map(),
@@ -38,11 +41,12 @@ export function newBatch(): Batch {
  * Decodes messages into `batch`, each to exactly one row or one reject.
  * @param keep Age in milliseconds up to which events are taken, as analytics.retention says for raw.
  */
-export function decodeBatch(batch: Batch, messages: readonly Message[], now: number, keep: number): void {
+export function decodeBatch(batch: Batch, messages: Iterable<Message>, now: number, keep: number): void {
   const { rows } = batch;
   rows.at = 0;
   batch.rowStarts.length = 0;
-  batch.rowMessages.length = 0;
+  batch.rowOffsets.length = 0;
+  batch.messages = messages;
   batch.rejects.length = 0;
   batch.services.clear();
   batch.oldestByMinute.clear();
@@ -60,7 +64,7 @@ export function decodeBatch(batch: Batch, messages: readonly Message[], now: num
       continue;
     }
     batch.rowStarts.push(rowStart);
-    batch.rowMessages.push(message);
+    batch.rowOffsets.push(message.offset);
     see(batch.services, eventService, eventTime);
     if (eventTime < recent) {
       const minute = Math.floor(eventTime / MINUTE);
@@ -68,6 +72,12 @@ export function decodeBatch(batch: Batch, messages: readonly Message[], now: num
       if (oldest === undefined || eventTime < oldest) batch.oldestByMinute.set(minute, eventTime);
     }
   }
+}
+
+/** The message of a row. */
+export function messageOf(batch: Batch, row: number): Message {
+  for (const message of batch.messages) if (message.offset === batch.rowOffsets[row]) return message;
+  throw new Error(`row ${row} is of no message`);
 }
 
 /** The reject that a message becomes. */
