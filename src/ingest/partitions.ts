@@ -203,8 +203,7 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
       const next = endOfLog(log, from);
       if (next === from) return;
 
-      const messages = await readRecords(log, from, aborted);
-      if (isStale()) return;
+      const messages = readRecords(log, from, aborted);
       const batch = partition.spare;
       decodeBatch(batch, messages, Date.now(), keep);
       await partition.storing;

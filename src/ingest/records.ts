@@ -1,8 +1,8 @@
 // Kafka's records as they lie in a fetched log: batches of the format that Kafka has written since 0.11, compressed or not.
 // kafkajs makes ten objects of a record, which cost more than to decode the event in it; here a record is its offset and a view
-// of its value, garbage before the next one is read.
+// of its value, garbage before the next one is read, and one batch is decompressed at a time.
 
-import kafkajs from "kafkajs";
+import { decompress } from "../codecs.ts";
 import type { AbortedTransaction } from "../kafka.ts";
 import type { Message } from "./batch.ts";
 
@@ -22,19 +22,14 @@ const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 const ABORT = 0; // type of a control record, in the second half of its key
 
-type RecordBatch = { base: number; count: number; codec: number; bytes: Buffer };
-type Codec = { decompress: (compressed: Buffer) => Promise<Buffer> };
+type RecordBatch = { base: number; count: number; codec: number; compressed: Buffer };
 
 /**
  * Reads a log that was fetched from offset `from` on, to be gone through as often as wanted. What lies before it in the first batch,
  * records of aborted transactions, and the markers of transactions are passed over, and so is a batch that the end cuts off.
  */
-export async function readRecords(
-  log: Buffer,
-  from: number,
-  aborted: readonly AbortedTransaction[],
-): Promise<Iterable<Message>> {
-  const batches = await Promise.all(committedBatches(log, aborted).map(decompressed));
+export function readRecords(log: Buffer, from: number, aborted: readonly AbortedTransaction[]): Iterable<Message> {
+  const batches = committedBatches(log, aborted);
   return { [Symbol.iterator]: () => messages(batches, from) };
 }
 
@@ -47,12 +42,17 @@ function committedBatches(log: Buffer, aborted: readonly AbortedTransaction[]): 
       throw new Error(`records in format ${log[at + MAGIC]}: only 2 can be read, which Kafka writes since 0.11`);
     const attributes = log.readInt16BE(at + ATTRIBUTES);
     const producer = log.readBigInt64BE(at + PRODUCER_ID);
-    const bytes = log.subarray(at + HEADER_SIZE, batchEnd(log, at));
+    const compressed = log.subarray(at + HEADER_SIZE, batchEnd(log, at));
     while (starting[0] && starting[0].firstOffset <= lastOffset(log, at)) aborting.add(starting.shift()!.producerId);
     if (attributes & CONTROL) {
-      if (controlType(bytes) === ABORT) aborting.delete(producer);
+      if (controlType(compressed) === ABORT) aborting.delete(producer);
     } else if (!(attributes & TRANSACTIONAL && aborting.has(producer)))
-      batches.push({ base: int64(log, at), count: log.readInt32BE(at + COUNT), codec: attributes & CODEC_MASK, bytes });
+      batches.push({
+        base: int64(log, at),
+        count: log.readInt32BE(at + COUNT),
+        codec: attributes & CODEC_MASK,
+        compressed,
+      });
   }
   return batches;
 }
@@ -76,14 +76,9 @@ function lastOffset(log: Buffer, at: number): number {
   return int64(log, at) + log.readInt32BE(at + LAST_OFFSET_DELTA);
 }
 
-async function decompressed(batch: RecordBatch): Promise<RecordBatch> {
-  if (batch.codec === 0 || batch.count === 0) return batch;
-  const { decompress } = (kafkajs.CompressionCodecs[batch.codec as 1] as unknown as () => Codec)();
-  return { ...batch, bytes: await decompress(batch.bytes) };
-}
-
 function* messages(batches: readonly RecordBatch[], from: number): Generator<Message> {
-  for (const { base, count, bytes } of batches) {
+  for (const { base, count, codec, compressed } of batches) {
+    const bytes = decompress(codec, compressed);
     let end = 0;
     for (let n = 0; n < count; n++) {
       position = end;
