@@ -1,17 +1,18 @@
-// `npm run bench -- ingest [events]`, `latency [trials]`, `rules [rules]` or `live [changes]`: figures on the servers that
+// `npm run bench -- ingest [events]`, `ingest-memory [minutes]`, `latency [trials]`, `rules [rules]` or `live [changes]`: figures on the servers that
 // DATABASE_URL and KAFKA_BROKERS name (databases and topics of its own are made there), else on local ones. A table for people, JSON in
 // bench/results.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { reason } from "../src/log.ts";
-import { benchIngest } from "./ingest.ts";
+import { benchIngest, benchIngestMemory } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
 import { benchLive } from "./live.ts";
 import { benchRules } from "./rules.ts";
 
 const BENCHMARKS = {
   ingest: (count = 500_000) => benchIngest(count),
+  "ingest-memory": (count = 10) => benchIngestMemory(count),
   latency: (count = 200) => benchLatency(count),
   live: (count = 50) => benchLive(count),
   rules: (count = 10_000) => benchRules(count),

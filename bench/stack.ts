@@ -13,6 +13,9 @@ import { migrate } from "../tools/migrate.ts";
 export type Stack = {
   where: string;
   kafka: Kafka;
+  brokers: string[];
+  /** The process of the broker, where it is a local one that was started for this. */
+  brokerPid: number | undefined;
   url: string;
   sql: Sql;
   env: { INGEST_TOPIC: string; ALERT_TOPIC: string; INGEST_GROUP: string };
@@ -41,6 +44,8 @@ export async function startStack(name: string, more: Record<string, string> = {}
   return {
     where: `database: ${database.where}, kafka: ${broker.where}`,
     kafka,
+    brokers: broker.brokers,
+    brokerPid: broker.pid,
     url,
     sql,
     env,
