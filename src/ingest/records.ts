@@ -27,6 +27,7 @@ type RecordBatch = { base: number; count: number; codec: number; compressed: Buf
 /**
  * Reads a log that was fetched from offset `from` on, to be gone through as often as wanted. What lies before it in the first batch,
  * records of aborted transactions, and the markers of transactions are passed over, and so is a batch that the end cuts off.
+ * @throws Error, here or on the way through, when it is no such log.
  */
 export function readRecords(log: Buffer, from: number, aborted: readonly AbortedTransaction[]): Iterable<Message> {
   const batches = committedBatches(log, aborted);
@@ -84,6 +85,7 @@ function* messages(batches: readonly RecordBatch[], from: number): Generator<Mes
       position = end;
       const size = varint(bytes);
       end = position + size;
+      if (size < 0 || end > bytes.length) throw new Error(`the records from offset ${base} on are damaged`);
       position++; // attributes: records have none
       skipVarint(bytes); // timestamp
       const offset = base + varint(bytes);
@@ -102,12 +104,13 @@ let position = 0;
 function varint(bytes: Buffer): number {
   let value = 0;
   let shift = 0;
-  for (;;) {
-    const byte = bytes[position++]!;
+  let byte: number;
+  do {
+    byte = bytes[position++]!;
     value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
     shift += 7;
-  }
+  } while (byte >= 0x80);
+  return (value >>> 1) ^ -(value & 1);
 }
 
 function skipVarint(bytes: Buffer): void {

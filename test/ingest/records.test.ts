@@ -142,6 +142,15 @@ describe("records", () => {
     expect(values(log, 5, [{ producerId: 7n, firstOffset: 3 }])).toEqual([]);
   });
 
+  it("that end too early are refused", () => {
+    const log = written({ base: 3, records: [record(3, "x"), record(4, "y")] });
+    for (let cut = 1; cut < log.length - 61; cut++) {
+      const short = log.subarray(0, -cut);
+      short.writeInt32BE(short.length - 12, 8);
+      expect(() => [...readRecords(short, 0, [])]).toThrow("from offset 3 on are damaged");
+    }
+  });
+
   it("in a format older than Kafka 0.11 are refused", () => {
     const log = written({ base: 0, records: [record(0, "x")] });
     log[16] = 1;
