@@ -4,7 +4,7 @@
 import type { FetchedLog } from "../kafka.ts";
 import { log, reason } from "../log.ts";
 import type { Outage } from "../outage.ts";
-import { type Batch, decodeBatch, type Message, newBatch } from "./batch.ts";
+import { type Batch, decodeBatch, decodeInTurns, type Message, newBatch } from "./batch.ts";
 import { endOfLog, readRecords } from "./records.ts";
 import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
 import { pause, untilDone } from "./wait.ts";
@@ -70,15 +70,14 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
 
   const partitions = new Map<number, Partition>();
   for (const number of numbers) {
-    const before = previous?.partitions.get(number);
     partitions.set(number, {
       number,
       next: undefined,
       stored: 0,
       ready: Promise.resolve(),
       storing: Promise.resolve(),
-      spare: before?.spare ?? newBatch(),
-      busy: before?.busy ?? newBatch(),
+      spare: newBatch(),
+      busy: newBatch(),
     });
   }
   const ready = position([...partitions.values()], previous?.settled());
@@ -205,7 +204,7 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
 
       const messages = readRecords(log, from, aborted);
       const batch = partition.spare;
-      decodeBatch(batch, messages, Date.now(), keep);
+      await decodeInTurns(batch, messages, Date.now(), keep);
       await partition.storing;
       if (isStale()) return;
       partition.spare = partition.busy;
