@@ -229,7 +229,7 @@ create table analytics.events (
   span_id text -- Identifier of the span within the trace; null when it was not sent.
   attributes jsonb -- Every other field of the event, a JSON object; null when there is none.
 )
-CREATE INDEX events_time_idx ON analytics.events USING btree ("time" DESC)
+CREATE INDEX events_time_idx ON analytics.events USING btree ("time")
 -- hypertable: chunks of 01:00:00 by time
 -- columnstore: segment by service, order by "time" DESC
 -- policy: policy_compression every 00:10:00 {"compress_after": "02:00:00"}

@@ -7,7 +7,7 @@ import pg from "pg";
 import { freePort } from "../local/ports.ts";
 import { startDay } from "./day.ts";
 import { PANELS, type Panel, valuesOf } from "./panels.ts";
-import { percentile, type Stack, startStack } from "./stack.ts";
+import { type Figures, percentile, type Stack, startStack } from "./stack.ts";
 
 const EVENTS = 1_000_000; // in the 24 hours before
 const CLIENTS = [1, 16];
@@ -18,7 +18,7 @@ type Ask = (panel: Panel, client: number) => Promise<number>;
 type Sides = { graphql: Ask; sql: Ask };
 
 /** Sends so many requests of each panel, on each side, by 1 client and by 16; milliseconds, requests a second and their ratios. */
-export async function benchGraphql(requests: number): Promise<Record<string, string | number>> {
+export async function benchGraphql(requests: number): Promise<Figures> {
   const port = await freePort();
   const most = Math.max(...CLIENTS);
   const more = { PORT: String(port), SELF_EVENTS: "off", REQUESTS_PER_CLIENT: String(most) };
@@ -37,7 +37,7 @@ export async function benchGraphql(requests: number): Promise<Record<string, str
       graphql: (panel) => askGraphql(agent, port, panel),
       sql: (panel, client) => askSql(connections[client]!, panel),
     };
-    const figures: Record<string, string | number> = { servers: stack.where, requests };
+    const figures: Figures = { servers: stack.where, requests };
     for (const panel of PANELS) {
       const [rows, expected] = await Promise.all([sides.graphql(panel, 0), sides.sql(panel, 0)]);
       if (rows !== expected || rows === 0)

@@ -7,7 +7,7 @@ import { createClient as createWsClient } from "graphql-ws";
 import { WebSocket } from "ws";
 import { freePort } from "../local/ports.ts";
 import type { Sql } from "../src/db.ts";
-import { percentile, startStack } from "./stack.ts";
+import { type Figures, percentile, startStack } from "./stack.ts";
 
 const BURST = 1_000; // changes in one commit
 const SUBSCRIBERS = 20; // of a burst, half of them over each protocol
@@ -22,7 +22,7 @@ type Arrived = Map<string, number>;
 type Protocol = "WebSocket" | "SSE";
 
 /** Runs the changes; median, p99 and maximum in ms for each protocol, and how long a burst takes to reach everybody. */
-export async function benchLive(changes: number): Promise<Record<string, string | number>> {
+export async function benchLive(changes: number): Promise<Figures> {
   const port = String(await freePort());
   const stack = await startStack("live", { PORT: port, SELF_EVENTS: "off" });
   const url = `http://127.0.0.1:${port}/graphql`;

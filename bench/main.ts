@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { reason } from "../src/log.ts";
 import { benchGraphql } from "./graphql.ts";
 import { benchGrowth } from "./growth.ts";
-import { benchIngest } from "./ingest.ts";
+import { benchIngest, benchIngestMemory } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
 import { benchLive } from "./live.ts";
 import { writeReport } from "./report.ts";
@@ -21,6 +21,7 @@ const BENCHMARKS: Record<
   { run: (count: number) => Promise<Figures>; of: string; count: number; runs: number }
 > = {
   ingest: { run: benchIngest, of: "events", count: 1_000_000, runs: 3 },
+  memory: { run: benchIngestMemory, of: "minutes", count: 10, runs: 1 },
   rollups: { run: benchRollups, of: "seconds of load", count: 30, runs: 3 },
   rules: { run: (count) => benchRules([1, 100, count]), of: "rules at most", count: 10_000, runs: 3 },
   latency: { run: benchLatency, of: "trials at each load", count: 200, runs: 1 },

@@ -3,17 +3,17 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../src/db.ts";
-import { percentile, startStack } from "./stack.ts";
+import { type Figures, percentile, startStack } from "./stack.ts";
 
 const SERVICES = [100, 1000];
 const EVENTS = 500_000; // over the 330 s that the longest lookback and its edge need
 const EVALUATIONS = 15;
 
 /** Evaluates again and again; median and maximum in ms, as the worker sees them, for each number of rules and services. */
-export async function benchRules(counts: number[]): Promise<Record<string, string | number>> {
+export async function benchRules(counts: number[]): Promise<Figures> {
   const stack = await startStack("rules");
   try {
-    const figures: Record<string, string | number> = { servers: stack.where };
+    const figures: Figures = { servers: stack.where };
     for (const services of SERVICES) {
       for (const rules of counts) {
         await makeRules(stack.sql, rules);

@@ -18,6 +18,9 @@ export type Figures = Record<string, number | string>;
 export type Stack = {
   where: string;
   kafka: Kafka;
+  brokers: string[];
+  /** The process of the broker, where it is a local one that was started for this. */
+  brokerPid: number | undefined;
   url: string;
   sql: Sql;
   env: { INGEST_TOPIC: string; ALERT_TOPIC: string; INGEST_GROUP: string };
@@ -63,6 +66,8 @@ export async function startStack(name: string, more: Record<string, string> = {}
   return {
     where: `database: ${database.where}, kafka: ${broker.where}`,
     kafka,
+    brokers: broker.brokers,
+    brokerPid: broker.pid,
     url,
     sql,
     env,

@@ -1,22 +1,20 @@
-// The consumer: joins the group, hands batches to the partitions, and starts again whenever Kafka went away.
+// The consumer: joins the group, has fetched what the group gives it, and starts again whenever Kafka went away.
 
-import type { Consumer, Kafka, Batch as KafkaBatch } from "kafkajs";
+import type { Consumer, Kafka } from "kafkajs";
 import type { Config } from "../config.ts";
-import { ensureTopics, kafkaClient } from "../kafka.ts";
+import { ensureTopics, fetchingCluster, kafkaClient } from "../kafka.ts";
 import { log, reason } from "../log.ts";
 import { watchOutage } from "../outage.ts";
+import { keepFetching } from "./fetch.ts";
 import { type Assignment, assign, totals } from "./partitions.ts";
 import { type LogRange, openStore } from "./store.ts";
 import { pause } from "./wait.ts";
 
 const PARTITIONS_OF_A_NEW_TOPIC = 6;
-const PARTITIONS_AT_A_TIME = 8;
 const TRANSACTIONS_AT_A_TIME = 4;
-// Of a partition and in all, as Kafka has them, compressed. Two fetches are in memory: 320 MB at most with uncompressed events.
-const FETCH_BYTES = { maxBytesPerPartition: 1 << 20, maxBytes: 6 << 20 };
 // A dead ingester's partitions go to the others after the session timeout.
 const GROUP = { sessionTimeout: 10_000, heartbeatInterval: 2_000, rebalanceTimeout: 30_000 };
-const LONGEST_FETCH_MS = 500; // stopping waits for it
+const GROUP_LOOK_MS = 500; // at heartbeats and rebalances; stopping waits for it
 const KAFKA_RETRIES = 2; // the loop below says what is wrong, and tries again
 const REPORT_MS = 5_000;
 const LOG_MS = 10_000;
@@ -34,6 +32,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
   const kafkaOutage = watchOutage("Kafka");
   const store = openStore(config.databaseUrl, TRANSACTIONS_AT_A_TIME);
   let assignment: Assignment | undefined;
+  let fetching: Promise<void> | undefined;
   let consumer: Consumer | undefined;
   let joined = () => {};
   const firstJoin = new Promise<void>((resolve) => {
@@ -46,8 +45,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
     const member = kafka.consumer({
       groupId: config.ingestGroup,
       ...GROUP,
-      ...FETCH_BYTES,
-      maxWaitTimeInMs: LONGEST_FETCH_MS,
+      maxWaitTimeInMs: GROUP_LOOK_MS,
       // A crash ends this life; the loop below begins the next one.
       retry: { initialRetryTime: 200, maxRetryTime: 2_000, retries: 5, restartOnFailure: async () => false },
     });
@@ -76,37 +74,16 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
                 throw error;
               }
             },
-            seek: (partition, offset) => {
-              try {
-                member.seek({ topic, partition, offset: String(offset) });
-              } catch (error) {
-                // The consumer has just crashed; its next life asks again.
-                log.debug("no seek", { partition, offset, reason: reason(error) });
-              }
-            },
           },
           payload.memberAssignment[topic] ?? [],
           assignment,
         );
         assignment.ready.then(joined);
+        // kafkajs is here for the group only: what it fetches itself comes as objects, and too slowly.
+        member.pause([{ topic }]);
+        fetching = keepFetching(() => fetchingCluster(config, "stacklens-ingest"), topic, assignment, kafkaOutage);
       });
-      // Batches of nothing but aborted messages and markers do not come to eachBatch.
-      member.on(member.events.START_BATCH_PROCESS, ({ payload: { batchSize, partition, firstOffset, lastOffset } }) => {
-        if (batchSize === 0) assignment?.pass(partition, Number(firstOffset ?? lastOffset), Number(lastOffset) + 1);
-      });
-      await member.run({
-        autoCommit: false,
-        partitionsConsumedConcurrently: PARTITIONS_AT_A_TIME,
-        eachBatch: async ({ batch, heartbeat, isStale }) => {
-          const { partition, messages, highWatermark } = batch;
-          const asked = Number((batch as FetchedBatch).fetchedOffset);
-          const lastOffset = Number(batch.lastOffset());
-          await assignment?.take(
-            { partition, messages, asked, lastOffset, logEnd: Number(highWatermark), isStale },
-            heartbeat,
-          );
-        },
-      });
+      await member.run({ autoCommit: false, eachBatch: async () => {} });
       consumer = member;
       return await Promise.race([crash, aborted(stopping.signal)]);
     } finally {
@@ -114,7 +91,7 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
       assignment?.revoke();
       if (stopping.signal.aborted) {
         // The batches in hand; those that hang are undone when their connections close.
-        await Promise.race([assignment?.settled(), pause(SETTLE_LIMIT_MS, never)]);
+        await Promise.race([Promise.all([fetching, assignment?.settled()]), pause(SETTLE_LIMIT_MS, never)]);
         await commitToGroup(member, topic, assignment);
       }
       await member.disconnect().catch(() => {});
@@ -155,9 +132,6 @@ export async function startIngest(config: Config): Promise<() => Promise<void>> 
     await Promise.race([store.end(), pause(500, never)]);
   };
 }
-
-/** kafkajs has it, its types do not. */
-type FetchedBatch = KafkaBatch & { fetchedOffset: string };
 
 /** Through a connection of its own each time: kafkajs may take five minutes to notice new partitions on an old one. */
 async function logRanges(kafka: Kafka, topic: string): Promise<LogRange[]> {

@@ -1,5 +1,5 @@
 // A JSON scanner over bytes: finds where values end, and holds them to RFC 8259 and to what jsonb can keep. It builds nothing:
-// the decoder copies the ranges it needs. From message to row, an event of 258 bytes takes 1.8 µs, and half of it is this;
+// the decoder copies the ranges it needs. From message to row, an event of 254 bytes takes 1.55 µs, and half of it is this;
 // JSON.parse alone takes 1.25 µs, and leaves objects to make a row of.
 
 import { reject } from "./reject.ts";

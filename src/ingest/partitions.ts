@@ -1,11 +1,13 @@
 // The partitions that the group gave to this ingester: where each of them is, and the batch of each that is on its way into the
 // database. The truth about an offset is its row in internal.ingest_offsets; what is here is only what we expect it to be.
 
+import type { FetchedLog } from "../kafka.ts";
 import { log, reason } from "../log.ts";
 import type { Outage } from "../outage.ts";
-import { type Batch, decodeBatch, type Message, newBatch } from "./batch.ts";
+import { type Batch, decodeBatch, decodeInTurns, type Message, newBatch } from "./batch.ts";
+import { endOfLog, readRecords } from "./records.ts";
 import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
-import { beatUntil, pause, untilDone } from "./wait.ts";
+import { pause, untilDone } from "./wait.ts";
 
 /** What the partitions need of their surroundings. */
 export type Surroundings = {
@@ -15,36 +17,22 @@ export type Surroundings = {
   kafka: Outage;
   /** Start and end of the log of every partition of the topic. */
   logRanges: () => Promise<LogRange[]>;
-  /** Makes Kafka go on from an offset. */
-  seek: (partition: number, offset: number) => void;
-};
-
-/** A batch as Kafka sent it: `asked` is the offset that the fetch asked for. */
-export type Fetched = {
-  partition: number;
-  messages: Message[];
-  asked: number;
-  lastOffset: number;
-  logEnd: number;
-  /** Whether Kafka was told to go on elsewhere since. */
-  isStale: () => boolean;
 };
 
 export type Assignment = {
   partitions: ReadonlyMap<number, Readonly<Partition>>;
   /** Done when every partition is ready. */
   ready: Promise<void>;
-  /** Gives up: no try follows the ones on their way, and `take` does not wait for these any more. */
+  /** Gives up: no try follows the ones on their way. */
   revoke: () => void;
+  /** Aborted by `revoke`. */
+  revoked: AbortSignal;
   /** Done when no batch is on its way any more. */
   settled: () => Promise<unknown>;
-  /**
-   * Takes a batch that Kafka has sent, and returns when the one before it is stored: so there are at most two of a partition.
-   * `heartbeat` keeps the membership in the group alive meanwhile.
-   */
-  take: (fetched: Fetched, heartbeat: () => Promise<void>) => Promise<void>;
-  /** Kafka went over the offsets [from, to) of a partition, which hold no messages for us. */
-  pass: (partition: number, from: number, to: number) => void;
+  /** Where to fetch from after the logs that are `here`, of those of the partitions that are ready; waits until one is. */
+  wanted: (numbers: number[], here: FetchedLog[]) => Promise<{ partition: number; offset: number }[]>;
+  /** Decodes what was fetched, and returns when the batch before it is stored: so there are at most two of a partition. */
+  take: (fetched: FetchedLog) => Promise<void>;
   /** Tells the database how far the logs reach, and goes back where it lost what it had. */
   report: () => Promise<void>;
 };
@@ -53,11 +41,9 @@ type Partition = {
   number: number;
   /** The next offset to take; undefined while it is looked up. */
   next: number | undefined;
-  /** Up to where Kafka may have gone on without a batch for us: aborted transactions and markers. */
-  passed: number;
   /** The next offset that was committed to the database. */
   stored: number;
-  /** Done when `next` is known and Kafka was told. */
+  /** Done when `next` is known. */
   ready: Promise<void>;
   /** Done when the batch in hand is stored, or given up. */
   storing: Promise<void>;
@@ -84,21 +70,19 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
 
   const partitions = new Map<number, Partition>();
   for (const number of numbers) {
-    const before = previous?.partitions.get(number);
     partitions.set(number, {
       number,
       next: undefined,
-      passed: 0,
       stored: 0,
       ready: Promise.resolve(),
       storing: Promise.resolve(),
-      spare: before?.spare ?? newBatch(),
-      busy: before?.busy ?? newBatch(),
+      spare: newBatch(),
+      busy: newBatch(),
     });
   }
   const ready = position([...partitions.values()], previous?.settled());
 
-  /** Finds out where partitions go on, and tells Kafka. */
+  /** Finds out where partitions go on. */
   function position(wanted: Partition[], after: Promise<unknown> = Promise.resolve()): Promise<void> {
     for (const partition of wanted) partition.next = undefined;
     const done = (async () => {
@@ -109,8 +93,7 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
       if (!found || signal.aborted) return;
       for (const partition of wanted) {
         const next = found.get(partition.number)!;
-        partition.next = partition.stored = partition.passed = next;
-        around.seek(partition.number, next);
+        partition.next = partition.stored = next;
       }
       log.info("reading", { topic, from: [...found].map(([number, next]) => `${number}@${next}`).join(" ") });
     })();
@@ -162,7 +145,12 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
   }
 
   /** Stores a batch, with as many tries as it takes; never fails. */
-  async function storeBatch(partition: Partition, batch: Batch, messages: Message[], span: Span): Promise<void> {
+  async function storeBatch(
+    partition: Partition,
+    batch: Batch,
+    messages: Iterable<Message>,
+    span: Span,
+  ): Promise<void> {
     let firstTry = true;
     try {
       const done = await untilDone(
@@ -192,39 +180,43 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
     partitions,
     ready,
     revoke: () => revoked.abort(),
+    revoked: signal,
     settled: () => Promise.all([ready, ...[...partitions.values()].map((partition) => partition.storing)]),
 
-    take: async (
-      { partition: number, messages: all, asked, lastOffset, logEnd, isStale }: Fetched,
-      heartbeat: () => Promise<void>,
-    ): Promise<void> => {
-      const partition = partitions.get(number);
-      if (partition === undefined) return;
-      const idle = (done: Promise<unknown>) => beatUntil(done, heartbeat, signal);
-      await idle(partition.ready);
-      const expected = partition.next;
-      if (expected === undefined || signal.aborted || isStale()) return;
-
-      // Kafka goes elsewhere by itself when the offset that it was asked for is not in the log any more.
-      if (lastOffset < expected || asked > Math.max(expected, partition.passed)) return idle(position([partition]));
-
-      const messages =
-        Number(all[0]!.offset) >= expected ? all : all.filter(({ offset }) => Number(offset) >= expected);
-      const batch = partition.spare;
-      decodeBatch(batch, messages, Date.now(), keep);
-      await idle(partition.storing);
-      if (partition.next !== expected || signal.aborted || isStale()) return;
-      partition.spare = partition.busy;
-      partition.busy = batch;
-      partition.next = lastOffset + 1;
-      const span = { topic, partition: number, expected, next: lastOffset + 1, logEnd };
-      partition.storing = storeBatch(partition, batch, messages, span);
+    wanted: async (numbers, here) => {
+      const mine = numbers.map((number) => partitions.get(number)!);
+      await Promise.race(mine.map((partition) => partition.ready));
+      return mine.flatMap(({ number, next }) => {
+        if (next === undefined) return [];
+        const log = here.find(({ partition, from }) => partition === number && from === next)?.log;
+        return { partition: number, offset: Buffer.isBuffer(log) ? endOfLog(log, next) : next };
+      });
     },
 
-    pass: (number: number, from: number, to: number): void => {
-      const partition = partitions.get(number);
-      if (partition?.next !== undefined && from <= Math.max(partition.next, partition.passed))
-        partition.passed = Math.max(partition.passed, to);
+    take: async ({ partition: number, from, logEnd, aborted, log }) => {
+      const partition = partitions.get(number)!;
+      // What was fetched before a look-up says where to go on is for nothing.
+      const isStale = () => partition.next !== from || signal.aborted;
+      if (isStale()) return;
+      if (log === "moved") return position([partition]);
+      const next = endOfLog(log, from);
+      if (next === from) return;
+
+      const messages = readRecords(log, from, aborted);
+      const batch = partition.spare;
+      await decodeInTurns(batch, messages, Date.now(), keep);
+      await partition.storing;
+      if (isStale()) return;
+      partition.spare = partition.busy;
+      partition.busy = batch;
+      partition.next = next;
+      partition.storing = storeBatch(partition, batch, messages, {
+        topic,
+        partition: number,
+        expected: from,
+        next,
+        logEnd,
+      });
     },
 
     report: async (): Promise<void> => {

@@ -5,7 +5,7 @@
 // ever when the server finds an error in the data after the last byte was sent.
 
 import pg from "pg";
-import { type Batch, rejected } from "./batch.ts";
+import { type Batch, messageOf, rejected } from "./batch.ts";
 import { COLUMNS } from "./event.ts";
 import { Rejection } from "./reject.ts";
 
@@ -148,7 +148,7 @@ async function commitAroundBadRows(client: pg.PoolClient, batch: Batch, span: Sp
       await client.query("rollback to savepoint rows; release savepoint rows");
       if (to - from === 1) {
         const { message, code } = error as pg.DatabaseError;
-        batch.rejects.push(rejected(batch.rowMessages[from]!, new Rejection("database_error", `${message} (${code})`)));
+        batch.rejects.push(rejected(messageOf(batch, from), new Rejection("database_error", `${message} (${code})`)));
         return;
       }
     }

@@ -5,7 +5,6 @@ import type { Outage } from "../outage.ts";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
-const BEAT_MS = 200; // kafkajs sends a heartbeat only when one is due
 
 /** Waits for `ms`, or less when `signal` is aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -33,18 +32,4 @@ export async function untilDone<T>(
     }
   }
   return undefined;
-}
-
-/** Waits for `done`, or until `signal` is aborted, and calls `beat` now and then meanwhile. */
-export async function beatUntil(done: Promise<unknown>, beat: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  let waiting = true;
-  const end = done.finally(() => {
-    waiting = false;
-  });
-  while (waiting && !signal.aborted) {
-    const timer = new AbortController();
-    await Promise.race([end, pause(BEAT_MS, timer.signal)]);
-    timer.abort();
-    if (waiting) await beat();
-  }
 }

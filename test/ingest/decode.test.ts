@@ -15,7 +15,7 @@ const EVENT = { timestamp: NOW, service: "web", level: "info" };
 function decode(...values: (Buffer | string | object | null)[]): Batch {
   const batch = newBatch();
   const messages = values.map((value, index) => ({
-    offset: String(index),
+    offset: index,
     value:
       value === null || Buffer.isBuffer(value)
         ? value
@@ -50,9 +50,9 @@ describe("whatever the bytes", () => {
     );
     fc.assert(
       fc.property(fc.array(message, { maxLength: 8 }), (messages) => {
-        const { rowMessages, rowStarts, rejects, rows } = decode(...messages);
-        expect(rowStarts.length).toBe(rowMessages.length);
-        const offsets = [...rowMessages, ...rejects].map(({ offset }) => Number(offset)).sort((a, b) => a - b);
+        const { rowOffsets, rowStarts, rejects, rows } = decode(...messages);
+        expect(rowStarts.length).toBe(rowOffsets.length);
+        const offsets = [...rowOffsets, ...rejects.map(({ offset }) => offset)].sort((a, b) => a - b);
         expect(offsets).toEqual(messages.map((_, index) => index));
         expect(rowCount(rows.bytes.subarray(0, rows.at))).toBe(rowStarts.length);
       }),
@@ -198,9 +198,9 @@ describe("what is not an event, and why", () => {
   it("says what is wrong with which field, and shows the message", () => {
     const { rejects } = decode({ ...EVENT, status_code: "abc" }, "{", Buffer.from([0x7b, 0x00, 0xff]));
     expect(rejects.map(({ offset, detail }) => [offset, detail])).toEqual([
-      ["0", 'status_code is "abc": it takes an integer from 100 to 599'],
-      ["1", "byte 1: the end of the message where a field name starts"],
-      ["2", "the message is not UTF-8"],
+      [0, 'status_code is "abc": it takes an integer from 100 to 599'],
+      [1, "byte 1: the end of the message where a field name starts"],
+      [2, "the message is not UTF-8"],
     ]);
     expect(rejects[2]!.payload).toBe("{\u2400\ufffd");
   });

@@ -28,7 +28,7 @@ async function batchOf(events: (Event | null)[]): Promise<{ batch: Batch; span: 
   await store.claim(TOPIC, [{ partition, start: 0, end: 0 }], new Map());
   const batch = newBatch();
   const messages = events.map((event, index) => ({
-    offset: String(index),
+    offset: index,
     value: event && Buffer.from(JSON.stringify(event)),
   }));
   decodeBatch(batch, messages, Date.now(), 86_400_000);

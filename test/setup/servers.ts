@@ -34,8 +34,8 @@ export async function databaseServer(): Promise<Started & { url: string }> {
   return { where: "embedded", says: `embedded TimescaleDB, ${new URL(database.url).host}`, url: database.url, stop };
 }
 
-/** Kafka brokers on which topics may be created. */
-export async function kafkaServer(): Promise<Started & { brokers: string[] }> {
+/** Kafka brokers on which topics may be created; `pid` is the process of a local one. */
+export async function kafkaServer(): Promise<Started & { brokers: string[]; pid?: number }> {
   const given = process.env.KAFKA_BROKERS?.trim();
   if (given) {
     const brokers = given.split(",").map((broker) => broker.trim());
@@ -46,7 +46,13 @@ export async function kafkaServer(): Promise<Started & { brokers: string[] }> {
   const data = await dataFolder("kafka");
   const kafka = await startKafka({ port: await freePort(), dataDir: data.path, topics: [], onProgress: console.log });
   const stop = () => kafka.stop().finally(data.remove);
-  return { where: "embedded", says: `local Apache Kafka, ${kafka.brokers}`, brokers: [kafka.brokers], stop };
+  return {
+    where: "embedded",
+    says: `local Apache Kafka, ${kafka.brokers}`,
+    brokers: [kafka.brokers],
+    pid: kafka.pid,
+    stop,
+  };
 }
 
 /** A folder outside .local/, so that tests never touch what npm start keeps. */
