@@ -53,7 +53,7 @@ export async function benchGraphql(requests: number): Promise<Figures> {
   }
 }
 
-async function compare(panel: Panel, clients: number, requests: number, sides: Sides): Promise<Record<string, string>> {
+async function compare(panel: Panel, clients: number, requests: number, sides: Sides): Promise<Figures> {
   const measured = { graphql: { took: [] as number[], seconds: 0 }, sql: { took: [] as number[], seconds: 0 } };
   for (let round = 0; round <= ROUNDS; round++)
     for (const name of ["graphql", "sql"] as const) {

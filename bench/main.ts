@@ -25,7 +25,7 @@ const BENCHMARKS: Record<
   rollups: { run: benchRollups, of: "seconds of load", count: 30, runs: 3 },
   rules: { run: (count) => benchRules([1, 100, count]), of: "rules at most", count: 10_000, runs: 3 },
   latency: { run: benchLatency, of: "trials at each load", count: 200, runs: 1 },
-  graphql: { run: benchGraphql, of: "requests of each", count: 500, runs: 3 },
+  graphql: { run: benchGraphql, of: "requests of each", count: 500, runs: 1 },
   live: { run: benchLive, of: "changes", count: 50, runs: 3 },
   growth: { run: benchGrowth, of: "services at most", count: 1000, runs: 1 },
 };

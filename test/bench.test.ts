@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { withTables } from "../bench/report.ts";
 import { medians, results } from "../bench/results.ts";
+import { SUMMARY } from "../bench/summary.ts";
 
 test("the median of each figure over the runs, and what is no figure from the last", () => {
   const runs = [
@@ -18,6 +19,15 @@ test("the median of each figure over the runs, and what is no figure from the la
 test("the medians in bench/results are those of their runs", () => {
   for (const { benchmark, servers, medians: kept, runs } of results())
     expect(kept, `${benchmark} ${servers}`).toEqual(medians(runs));
+});
+
+test("what README quotes was measured on a native server", () => {
+  const measured = results().filter(({ servers }) => servers === "server");
+  for (const { benchmark, name, yardstick } of SUMMARY) {
+    const figures = measured.find((result) => result.benchmark === benchmark)?.medians;
+    expect(figures, benchmark).toHaveProperty([name]);
+    if (yardstick) expect(figures, benchmark).toHaveProperty([yardstick.name]);
+  }
 });
 
 test.each(["README.md", "docs/benchmarks.md"])("%s quotes what bench/results has", (page) => {
