@@ -1,4 +1,4 @@
-// Kafka to hypertable with one ingester, beside two ceilings: `psql \\copy` of the very same rows into a hypertable of the same shape, and
+// Kafka to hypertable with one ingester, beside two ceilings: `psql \copy` of the very same rows into a hypertable of the same shape, and
 // Kafka's own consumer, which only counts.
 
 import { execFile } from "node:child_process";

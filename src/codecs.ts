@@ -14,13 +14,15 @@ const { CompressionCodecs, CompressionTypes } = kafkajs;
 const XERIAL_MAGIC = Buffer.from("\x82SNAPPY\0", "latin1");
 const XERIAL_HEADER_BYTES = 16;
 
+const MAX_BYTES = 256 << 20; // of a batch; gzip and zstd can make gigabytes of a megabyte
+
 type Encoder = { buffer: Buffer };
 
 const DECOMPRESS: Record<number, (compressed: Buffer) => Buffer> = {
-  [CompressionTypes.GZIP]: gunzipSync,
+  [CompressionTypes.GZIP]: (compressed) => gunzipSync(compressed, { maxOutputLength: MAX_BYTES }),
   [CompressionTypes.Snappy]: uncompressSnappy,
   [CompressionTypes.LZ4]: decompressFrameSync,
-  [CompressionTypes.ZSTD]: zstdDecompressSync,
+  [CompressionTypes.ZSTD]: (compressed) => zstdDecompressSync(compressed, { maxOutputLength: MAX_BYTES }),
 };
 
 /** Undoes one of Kafka's codecs, which has the number that it has in a batch of records; 0 is none. */

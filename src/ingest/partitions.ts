@@ -3,8 +3,8 @@
 
 import type { FetchedLog } from "../kafka.ts";
 import { log, reason } from "../log.ts";
-import type { Outage } from "../outage.ts";
-import { type Batch, decodeBatch, decodeInTurns, type Message, newBatch } from "./batch.ts";
+import { type Outage, watchOutage } from "../outage.ts";
+import { type Batch, decodeBatch, decodeInTurns, newBatch } from "./batch.ts";
 import { endOfLog, readRecords } from "./records.ts";
 import { isMoved, type LogRange, type Span, type Store } from "./store.ts";
 import { pause, untilDone } from "./wait.ts";
@@ -29,9 +29,15 @@ export type Assignment = {
   revoked: AbortSignal;
   /** Done when no batch is on its way any more. */
   settled: () => Promise<unknown>;
-  /** Where to fetch from after the logs that are `here`, of those of the partitions that are ready; waits until one is. */
+  /**
+   * Where to fetch from after the logs that are `here`, of those of the partitions that are ready; waits until one is. One that could
+   * not be read rests for a while.
+   */
   wanted: (numbers: number[], here: FetchedLog[]) => Promise<{ partition: number; offset: number }[]>;
-  /** Decodes what was fetched, and returns when the batch before it is stored: so there are at most two of a partition. */
+  /**
+   * Decodes what was fetched, and returns when the batch before it is stored: so there are at most two of a partition. Never fails:
+   * a log that cannot be read is said, and asked for again later.
+   */
   take: (fetched: FetchedLog) => Promise<void>;
   /** Tells the database how far the logs reach, and goes back where it lost what it had. */
   report: () => Promise<void>;
@@ -45,14 +51,21 @@ type Partition = {
   stored: number;
   /** Done when `next` is known. */
   ready: Promise<void>;
+  /** Done when the log in hand is decoded. */
+  taking: Promise<void>;
   /** Done when the batch in hand is stored, or given up. */
   storing: Promise<void>;
+  /** Says that the log cannot be read; until `restsUntil` (epoch ms) it is not asked for again. */
+  unreadable: Outage;
+  restsUntil: number;
   /** Two batches take turns: one is decoded while the other one is stored. */
   spare: Batch;
   busy: Batch;
 };
 
 const SECOND_LOOK_MS = 2_000;
+const REST_MS = 10_000;
+const DECODED_FOR_MS = 10_000;
 
 /** Totals since the start, for the log. */
 export const totals = { events: 0, rejected: 0, transactions: 0 };
@@ -75,7 +88,10 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
       next: undefined,
       stored: 0,
       ready: Promise.resolve(),
+      taking: Promise.resolve(),
       storing: Promise.resolve(),
+      unreadable: watchOutage(`a readable log of partition ${number} of ${topic}`),
+      restsUntil: 0,
       spare: newBatch(),
       busy: newBatch(),
     });
@@ -92,8 +108,10 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
       const found = wanted.length > 0 && (await lookUp(wanted.map((partition) => partition.number)));
       if (!found || signal.aborted) return;
       for (const partition of wanted) {
-        const next = found.get(partition.number)!;
-        partition.next = partition.stored = next;
+        const next = found.get(partition.number);
+        if (next === undefined)
+          log.warn("the topic has no such partition any more", { topic, partition: partition.number });
+        else partition.next = partition.stored = next;
       }
       log.info("reading", { topic, from: [...found].map(([number, next]) => `${number}@${next}`).join(" ") });
     })();
@@ -144,19 +162,15 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
       });
   }
 
-  /** Stores a batch, with as many tries as it takes; never fails. */
-  async function storeBatch(
-    partition: Partition,
-    batch: Batch,
-    messages: Iterable<Message>,
-    span: Span,
-  ): Promise<void> {
+  /** Stores a batch that was decoded at a time (epoch ms), with as many tries as it takes; never fails. */
+  async function storeBatch(partition: Partition, batch: Batch, decodedAt: number, span: Span): Promise<void> {
     let firstTry = true;
     try {
       const done = await untilDone(
         async () => {
           // Decoded anew: while the database was away, events may have become too old to be kept.
-          if (!firstTry) decodeBatch(batch, messages, Date.now(), keep);
+          if (!firstTry || Date.now() - decodedAt > DECODED_FOR_MS)
+            decodeBatch(batch, batch.messages, Date.now(), keep);
           firstTry = false;
           await store.commit(batch, span);
           return true;
@@ -173,7 +187,45 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
     } catch (error) {
       log.warn("going on from the stored offset", { topic, partition: partition.number, reason: reason(error) });
       position([partition]);
+    } finally {
+      batch.messages = []; // they hold on to the whole answer of the broker
     }
+  }
+
+  async function takeInTurn(partition: Partition, { from, logEnd, aborted, log }: FetchedLog): Promise<void> {
+    // What was fetched before a look-up says where to go on is for nothing.
+    const isStale = () => partition.next !== from || signal.aborted;
+    if (isStale()) return;
+    if (log === "moved") return position([partition]);
+    const next = endOfLog(log, from);
+    if (next === from) return;
+
+    const batch = partition.spare;
+    const decodedAt = Date.now();
+    await decodeInTurns(batch, readRecords(log, from, aborted), decodedAt, keep);
+    await partition.storing;
+    if (isStale()) return;
+    partition.unreadable.over();
+    partition.spare = partition.busy;
+    partition.busy = batch;
+    partition.next = next;
+    partition.storing = storeBatch(partition, batch, decodedAt, {
+      topic,
+      partition: partition.number,
+      expected: from,
+      next,
+      logEnd,
+    });
+  }
+
+  /** Without it the partition would be asked for the same at once, and the others would wait with it. */
+  function rest(partition: Partition, from: number, error: unknown): void {
+    partition.unreadable.began(
+      new Error(
+        `from offset ${from}: ${reason(error)}; to skip it, set next_offset in internal.ingest_offsets and start the ingesters again`,
+      ),
+    );
+    partition.restsUntil = Date.now() + REST_MS;
   }
 
   return {
@@ -186,37 +238,20 @@ export function assign(around: Surroundings, numbers: number[], previous: Assign
     wanted: async (numbers, here) => {
       const mine = numbers.map((number) => partitions.get(number)!);
       await Promise.race(mine.map((partition) => partition.ready));
-      return mine.flatMap(({ number, next }) => {
-        if (next === undefined) return [];
+      return mine.flatMap(({ number, next, restsUntil }) => {
+        if (next === undefined || Date.now() < restsUntil) return [];
         const log = here.find(({ partition, from }) => partition === number && from === next)?.log;
         return { partition: number, offset: Buffer.isBuffer(log) ? endOfLog(log, next) : next };
       });
     },
 
-    take: async ({ partition: number, from, logEnd, aborted, log }) => {
-      const partition = partitions.get(number)!;
-      // What was fetched before a look-up says where to go on is for nothing.
-      const isStale = () => partition.next !== from || signal.aborted;
-      if (isStale()) return;
-      if (log === "moved") return position([partition]);
-      const next = endOfLog(log, from);
-      if (next === from) return;
-
-      const messages = readRecords(log, from, aborted);
-      const batch = partition.spare;
-      await decodeInTurns(batch, messages, Date.now(), keep);
-      await partition.storing;
-      if (isStale()) return;
-      partition.spare = partition.busy;
-      partition.busy = batch;
-      partition.next = next;
-      partition.storing = storeBatch(partition, batch, messages, {
-        topic,
-        partition: number,
-        expected: from,
-        next,
-        logEnd,
-      });
+    take: (fetched) => {
+      const partition = partitions.get(fetched.partition)!;
+      // One after the other, since they decode into the same batch: two rounds of fetches may overlap.
+      partition.taking = partition.taking
+        .then(() => takeInTurn(partition, fetched))
+        .catch((error) => rest(partition, fetched.from, error));
+      return partition.taking;
     },
 
     report: async (): Promise<void> => {

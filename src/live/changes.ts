@@ -27,7 +27,7 @@ const CONNECT_MS = 5_000;
 const RETRY_MS = 500;
 const BEAT_MS = 5_000; // a connection that a firewall forgot says nothing by itself
 const ANSWER_MS = 5_000;
-export const QUEUE = 10_000; // changes that wait for a reader; all readers share them
+export const QUEUE = 10_000; // changes that wait for one reader; readers share the objects
 /** The newest rows that are looked through for missed ones; ids may commit out of order, so it is not enough to ask for higher ones. */
 const WINDOW = 5_000;
 

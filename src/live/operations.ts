@@ -46,13 +46,20 @@ export function operations(serv: GrafservBase, topics: Topics) {
     async subscribe(args: Grafast.ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
       const { schema, document, variableValues, operationName } = args;
       const size = atOnce(args);
-      const events = await createSourceEventStream({
-        schema,
-        document,
-        variableValues,
-        operationName,
-        subscribeFieldResolver: (_root, arguments_, _context, { fieldName }) => topics[fieldName]!(arguments_),
-      });
+      let events: Awaited<ReturnType<typeof createSourceEventStream>>;
+      try {
+        events = await createSourceEventStream({
+          schema,
+          document,
+          variableValues,
+          operationName,
+          subscribeFieldResolver: (_root, arguments_, _context, { fieldName }) => topics[fieldName]!(arguments_),
+        });
+      } catch (error) {
+        // graphql-js does not expect that @skip or @include leaves a subscription without its field.
+        if (error instanceof TypeError) return { errors: [refusal("The subscription selects no field")] };
+        throw error;
+      }
       if (!(Symbol.asyncIterator in events)) return events;
       return results(events as AsyncIterableIterator<Event[]>, size, (some) => execute(args, some));
     },

@@ -243,3 +243,15 @@ test("an event stream with a body that is too large, or no JSON", async () => {
   expect(await send("application/json", "{")).toBe(400);
   expect(await send("text/plain", "{}")).toBe(415);
 });
+
+test("a subscription whose only field is skipped is refused, and the others of its connection go on", async () => {
+  const { socket, messages } = await rawSocket();
+  socket.send(subscribe("going on", "subscription { serviceHealth { service } }"));
+  socket.send(subscribe("nothing", "subscription { alertChanged @skip(if: true) { history { id } } }"));
+  await until("the refusal", () => messages.some(({ id }) => id === "nothing"));
+  const refused = messages.filter(({ id }) => id === "nothing");
+  expect(JSON.stringify(refused)).toContain("The subscription selects no field");
+  expect(socket.readyState).toBe(WebSocket.OPEN);
+  await until("the other one's results", () => messages.some(({ id, type }) => id === "going on" && type === "next"));
+  socket.terminate();
+});

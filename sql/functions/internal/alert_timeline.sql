@@ -57,7 +57,7 @@ begin
     periods as materialized (
       select known.service, known.known_since, known.known_until
       from internal.known_periods(
-        (select min(moment) from moments), (select max(moment) from moments)
+        (select min(moment) from moments) - alert_timeline.lookback, (select max(moment) from moments)
       ) as known
       where only_service is null
     ),

@@ -15,7 +15,8 @@ declare
   range_width interval;
 begin
   -- Sorting a minute of events by bucket and service costs more than a hash table of its few groups, but planners expect too many
-  -- groups to choose it; compiling costs more than the whole refresh. For the session, since a transaction ends at each commit.
+  -- groups to choose it; compiling costs more than the whole refresh. For the session, since transactions end within; a call that fails leaves them
+  -- there until the next one.
   set enable_sort = off;
   set work_mem = '64MB';
   set jit = off;

@@ -408,3 +408,18 @@ test("it writes nothing, so that it runs where nothing may be written", async ()
   );
   expect(rows).toMatchObject([{ service: "silent", status: "active", resolved_at: null, value: 0, worst_value: 0 }]);
 });
+
+test("a service that was there before a long lookback began breaches as it does live", async () => {
+  const { sql } = db;
+  await sql.unsafe("truncate analytics.events, analytics.services, analytics.alert_rules cascade");
+  const until = Math.floor(Date.now() / (60 * MINUTE)) * 60 * MINUTE;
+  const halfHours = Array.from({ length: 120 }, (_, n) => ({ time: new Date(until - (n + 1) * 30 * MINUTE) }));
+  await insertEvents(sql, halfHours);
+  await sql`update analytics.services set first_seen = ${new Date(until - 60 * 60 * MINUTE)}, known_since = first_seen`;
+  await sql`call internal.refresh_rollups()`;
+  const found = await sql`
+    select service, started_at from analytics.preview_alert_rule(
+      metric => 'total_requests', operator => '<', threshold => 1000, lookback => '1 day',
+      since => ${new Date(until - 120 * MINUTE)}, until => ${new Date(until)}, step => '1 hour')`;
+  expect(found).toEqual([{ service: "web", started_at: new Date(until - 120 * MINUTE) }]);
+});
