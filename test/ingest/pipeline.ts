@@ -41,23 +41,7 @@ export async function testTopic(name: string, partitions: number): Promise<Topic
       }));
       await producer.send({ topic, messages, compression });
     },
-    config: (databaseUrl) => ({
-      databaseUrl,
-      kafka: { brokers, ssl: false },
-      ingestTopic: topic,
-      alertTopic: "none",
-      ingestGroup: topic,
-      host: "127.0.0.1",
-      port: 0,
-      logLevel: "info",
-      corsOrigins: [],
-      selfEvents: false,
-      production: false,
-      ide: true,
-      introspection: true,
-      requestsPerClient: 8,
-      trustProxy: false,
-    }),
+    config: (databaseUrl) => testConfig(databaseUrl, brokers, topic),
     close: async () => {
       await admin.deleteTopics({ topics: [topic] }).catch(() => {});
       await Promise.all([admin.disconnect(), producer.disconnect()]);
@@ -68,6 +52,27 @@ export async function testTopic(name: string, partitions: number): Promise<Topic
 function roundRobin() {
   let next = 0;
   return ({ partitionMetadata }: { partitionMetadata: unknown[] }) => next++ % partitionMetadata.length;
+}
+
+/** The configuration of an ingester on a topic. */
+export function testConfig(databaseUrl: string, brokers: string[], topic: string): Config {
+  return {
+    databaseUrl,
+    kafka: { brokers, ssl: false },
+    ingestTopic: topic,
+    alertTopic: "none",
+    ingestGroup: topic,
+    host: "127.0.0.1",
+    port: 0,
+    logLevel: "info",
+    corsOrigins: [],
+    selfEvents: false,
+    production: false,
+    ide: true,
+    introspection: true,
+    requestsPerClient: 8,
+    trustProxy: false,
+  };
 }
 
 /** Runs `work` beside an ingester. */
