@@ -61,14 +61,15 @@ async function grow(services: number): Promise<Figures> {
   const { sql } = stack;
   const figures: Figures = {};
   try {
-    // The pattern lies in the last whole hour, so that each level has it; and there is a minute of now.
+    // The pattern lies in the last whole hour, so that each level has it.
     const minute = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 60_000;
     await storeEvents(sql, makeEvents(EVENTS_A_MINUTE, minute + 60_000, 60, 1, services));
     await sql`insert into internal.late_minutes (minute) values (${new Date(minute)})`;
-    await storeEvents(sql, makeEvents(EVENTS_A_MINUTE, Date.now(), 60, 2, services));
     await sql`call internal.refresh_rollups()`;
     for (const days of DAYS) {
       const rows = await fillHistory(sql, days);
+      await storeEvents(sql, makeEvents(EVENTS_A_MINUTE, Date.now(), 60, days, services)); // the newest minute grows old meanwhile
+      await sql`call internal.refresh_rollups()`;
       await sql`analyze`;
       const at = `${services} services, ${days} days`;
       console.error(`${at}: ${rows} rows`);

@@ -110,7 +110,18 @@ export function createSession(id: number, socket: Socket, database: Database, cl
     }
     socket.write(from);
     socket.uncork();
-    if (socket.writableNeedDrain) engine.holdOutput(Promise.race([once(socket, "drain"), once(socket, "close")]));
+    if (socket.writableNeedDrain && !draining) {
+      draining = true;
+      engine.holdOutput(drained());
+    }
+  };
+  let draining = false;
+  const drained = async () => {
+    const over = new AbortController();
+    await Promise.race(["drain", "close"].map((event) => once(socket, event, { signal: over.signal }))).finally(() => {
+      draining = false;
+      over.abort(); // takes the other listener away
+    });
   };
 
   /** Runs one unit; the turn is ours. */
