@@ -9,5 +9,6 @@ export const cleanUp = (sql: Sql) => async (payload: unknown) => {
   expectNoPayload("clean_up", payload);
   const [row] = await sql<[{ deleted: string }]>`
     select alerts + rejected_events + services as deleted from internal.clean_up()`;
-  log.info("cleaned up", { rows: Number(row.deleted) });
+  const rows = Number(row.deleted);
+  if (rows > 0) log.info("cleaned up", { rows });
 };
