@@ -1,6 +1,7 @@
 // One client after its login: cuts what it sends into units, waits for its turn, and passes the answers on.
-import { once } from "node:events";
+
 import type { Socket } from "node:net";
+import { drained } from "../../src/drained.ts";
 import type { Client, Database } from "./database.ts";
 import { createInbox, inboxLimit } from "./inbox.ts";
 import { createListening } from "./listening.ts";
@@ -112,17 +113,13 @@ export function createSession(id: number, socket: Socket, database: Database, cl
     socket.uncork();
     if (socket.writableNeedDrain && !draining) {
       draining = true;
-      engine.holdOutput(drained());
+      const isOver = () => {
+        draining = false;
+      };
+      engine.holdOutput(drained(socket).finally(isOver));
     }
   };
   let draining = false;
-  const drained = async () => {
-    const over = new AbortController();
-    await Promise.race(["drain", "close"].map((event) => once(socket, event, { signal: over.signal }))).finally(() => {
-      draining = false;
-      over.abort(); // takes the other listener away
-    });
-  };
 
   /** Runs one unit; the turn is ours. */
   const run = async (bytes: Buffer): Promise<void> => {

@@ -1,9 +1,9 @@
 // Subscriptions as server-sent events: POST with `Accept: text/event-stream`, one subscription a request, by the protocol of the
 // package graphql-sse ("distinct connections").
 
-import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getBodyFromRequest } from "postgraphile/grafserv";
+import { drained } from "../drained.ts";
 import { onExpiry } from "../server/identity.ts";
 import { note } from "../server/requests.ts";
 import { json } from "../server/respond.ts";
@@ -75,13 +75,6 @@ export function eventStreams(operations: Operations, trustProxy: boolean, places
       for (const response of open) response.destroy();
     },
   };
-}
-
-/** Once there is room for more, or nobody is there any more. */
-async function drained(response: ServerResponse): Promise<void> {
-  const over = new AbortController();
-  await Promise.race(["drain", "close"].map((event) => once(response, event, { signal: over.signal })));
-  over.abort(); // takes the other listener away
 }
 
 type Payload = Parameters<typeof start>[2];
