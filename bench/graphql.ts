@@ -2,12 +2,11 @@
 // under the same role. 24 hours of events, and as in production they go on while it runs and a worker rolls them up.
 
 import { Agent, request } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { freePort } from "../local/ports.ts";
 import { startDay } from "./day.ts";
 import { PANELS, type Panel, valuesOf } from "./panels.ts";
-import { type Figures, percentile, type Stack, startStack } from "./stack.ts";
+import { answers, type Figures, percentile, type Stack, startStack } from "./stack.ts";
 
 const EVENTS = 1_000_000; // in the 24 hours before
 const CLIENTS = [1, 16];
@@ -115,15 +114,6 @@ async function askSql(connection: pg.Client, panel: Panel): Promise<number> {
   let count = 0;
   for (const text of panel.sql) count += (await connection.query(text, /\$1/.test(text) ? values : [])).rows.length;
   return count;
-}
-
-async function answers(url: string): Promise<void> {
-  const asks = () =>
-    fetch(url).then(
-      (it) => it.ok,
-      () => false,
-    );
-  while (!(await asks())) await sleep(100);
 }
 
 /** A connection with the rights and the bound that a request without a token has. */

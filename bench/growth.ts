@@ -4,7 +4,8 @@
 import type { Sql } from "../src/db.ts";
 import { makeEvents } from "./events.ts";
 import { READS } from "./rollups.ts";
-import { type Figures, percentile, startStack, storeEvents } from "./stack.ts";
+import { type Figures, percentile, startStack } from "./stack.ts";
+import { noteServices, storeEvents } from "./store.ts";
 
 const DAYS = [1, 7, 30];
 const FEW = 10;
@@ -32,6 +33,7 @@ async function storage(): Promise<Figures> {
       }
     })();
     await storeEvents(sql, counted);
+    await noteServices(sql);
     await sql`
       insert into internal.late_minutes (minute) select minute from generate_series(${new Date(hour)}, ${new Date(hour + 3_599_999)}, interval '1 min') as minute`;
     await sql`call internal.refresh_rollups()`;
@@ -64,6 +66,7 @@ async function grow(services: number): Promise<Figures> {
     // The pattern lies in the last whole hour, so that each level has it.
     const minute = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 60_000;
     await storeEvents(sql, makeEvents(EVENTS_A_MINUTE, minute + 60_000, 60, 1, services));
+    await noteServices(sql);
     await sql`insert into internal.late_minutes (minute) values (${new Date(minute)})`;
     await sql`call internal.refresh_rollups()`;
     for (const days of DAYS) {

@@ -7,7 +7,7 @@ import { createClient as createWsClient } from "graphql-ws";
 import { WebSocket } from "ws";
 import { freePort } from "../local/ports.ts";
 import type { Sql } from "../src/db.ts";
-import { type Figures, percentile, startStack } from "./stack.ts";
+import { answers, type Figures, percentile, startStack } from "./stack.ts";
 
 const BURST = 1_000; // changes in one commit
 const SUBSCRIBERS = 20; // of a burst, half of them over each protocol
@@ -28,11 +28,7 @@ export async function benchLive(changes: number): Promise<Figures> {
   const url = `http://127.0.0.1:${port}/graphql`;
   try {
     stack.start("server.ts");
-    for (let answered = false; !answered; await sleep(100))
-      answered = await fetch(`http://127.0.0.1:${port}/readyz?only=database,graphql`).then(
-        (it) => it.ok,
-        () => false,
-      );
+    await answers(`http://127.0.0.1:${port}/readyz?only=database,graphql`);
     return {
       servers: stack.where,
       changes,

@@ -4,7 +4,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../src/db.ts";
 import { makeEvents } from "./events.ts";
-import { type Figures, percentile, type Stack, startStack, storeEvents } from "./stack.ts";
+import { type Figures, percentile, type Stack, startStack } from "./stack.ts";
+import { noteServices, storeEvents } from "./store.ts";
 
 const EVENTS = 100_000;
 const TRIES = 5;
@@ -36,6 +37,7 @@ export async function benchRollups(seconds: number): Promise<Figures> {
 async function refreshes({ sql }: Stack): Promise<Figures> {
   const minute = Math.floor(Date.now() / 60_000) * 60_000 - 10 * 60_000;
   await storeEvents(sql, makeEvents(EVENTS, minute + 60_000, 60));
+  await noteServices(sql);
   await sql`vacuum analyze analytics.events`;
   const stale = () => sql`insert into internal.late_minutes (minute) values (${new Date(minute)})`;
   await stale();

@@ -3,8 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Kafka } from "kafkajs";
 import { connect, type Sql } from "../src/db.ts";
@@ -90,37 +89,14 @@ export async function startStack(name: string, more: Record<string, string> = {}
   };
 }
 
-/** Stores events (JSON texts of bench/events.ts) without Kafka, and their services. The roll-ups learn of it by internal.late_minutes. */
-export async function storeEvents(sql: Sql, events: Iterable<string>): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`create temporary table lines (line jsonb) on commit drop`;
-    const copy = await tx`copy lines from stdin`.writable();
-    await pipeline(Readable.from(chunks(events)), copy);
-    await tx`
-      insert into analytics.events (
-        time, service, endpoint, level, status_code, latency_ms, request_id, user_id, source_ip, geo_country, business_risk_score
-      )
-      select
-        to_timestamp((line ->> 'timestamp')::float8 / 1000), service, endpoint, level, status_code, latency_ms, request_id, user_id,
-        source_ip, geo_country, business_risk_score
-      from lines, jsonb_populate_record(null::analytics.events, line)`;
-    await tx`
-      insert into analytics.services (service, first_seen, last_seen)
-      select service, min(time), max(time) from analytics.events group by service
-      on conflict (service) do nothing`;
-  });
-}
-
-function* chunks(events: Iterable<string>): Generator<string> {
-  let chunk = "";
-  for (const event of events) {
-    chunk += `${event}\n`;
-    if (chunk.length > 65_536) {
-      yield chunk;
-      chunk = "";
-    }
-  }
-  yield chunk;
+/** Waits until a server answers so. */
+export async function answers(url: string): Promise<void> {
+  const asks = () =>
+    fetch(url).then(
+      (it) => it.ok,
+      () => false,
+    );
+  while (!(await asks())) await sleep(100);
 }
 
 async function end(child: ChildProcess): Promise<void> {
